@@ -1,0 +1,284 @@
+"""Queues a graph on any ComfyUI server, follows it, and brings its results home.
+
+    python -m headless.client headless/sedic_full.json --server http://127.0.0.1:8188 --image photo.png -o out
+
+or from Python, ``Client(url).run(json.load(open("headless/sedic_full.json")), on_progress=print)``. Graphs are in
+ComfyUI's API form (Workflow, Export (API) in its menu).
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sedic.errors import SedicError
+
+from .graph import loading_inputs, read_workflow, set_input, title, why_invalid
+
+
+class ClientError(SedicError):
+    """The server cannot be reached, refused the graph, or failed while running it."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        node: the node's id in the graph; title: what a person calls it.
+        step, steps: how far it is; 0 of 0 for a node that counts no steps.
+        seconds: time spent in this node so far.
+        done: whether the node has ended with this report.
+    """
+
+    node: str
+    title: str
+    step: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    done: bool = False
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a node made: the node's id and title, and what the server calls the file."""
+
+    node: str
+    title: str
+    filename: str
+    subfolder: str
+    type: str
+
+
+@dataclass
+class Run:
+    """What a graph left behind: files, words shown by nodes (node id to strings), seconds by node id."""
+
+    outputs: list[Output] = field(default_factory=list)
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Client:
+    """Talks to one ComfyUI server."""
+
+    def __init__(self, server: str = "http://127.0.0.1:8188", timeout: float = 30) -> None:
+        """Args: ``server``, its URL; ``timeout``, seconds that it may take to answer a request."""
+        self.server = server.rstrip("/")
+        if urllib.parse.urlsplit(self.server).scheme not in ("http", "https"):
+            raise ClientError(f"The server is {server!r}; give a URL such as http://127.0.0.1:8188.")
+        self.timeout = timeout
+        self.id = uuid.uuid4().hex
+
+    def object_info(self) -> dict[str, Any]:
+        """Every node that the server knows, with inputs and outputs."""
+        return json.loads(self._request("/object_info"))
+
+    def upload(self, path: Path) -> str:
+        """Puts a file into the server's input folder; returns the name by which a node finds it.
+
+        Raises:
+            ClientError: the file cannot be read, or the server does not take it.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ClientError(f"{path} cannot be read ({error.strerror}); name a file that is there.") from error
+        boundary = uuid.uuid4().hex
+        name = path.name.replace('"', "_")
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n'
+        head += "Content-Type: application/octet-stream\r\n\r\n"
+        body = head.encode() + data + f"\r\n--{boundary}--\r\n".encode()
+        answer = json.loads(
+            self._request("/upload/image", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        )
+        return f"{answer['subfolder']}/{answer['name']}" if answer.get("subfolder") else answer["name"]
+
+    def run(self, workflow: dict[str, Any], on_progress: Callable[[Progress], None] | None = None) -> Run:
+        """Queues ``workflow`` and returns when it has run.
+
+        Args:
+            workflow: a graph in API form.
+            on_progress: called at each node's start, step and end.
+
+        Raises:
+            ClientError: the server is gone, finds the graph invalid, or a node fails; names the node.
+        """
+        import websocket
+
+        titles = {node: title(workflow, node) for node in workflow}
+        address = self.server.replace("http", "ws", 1) + f"/ws?clientId={self.id}"
+        try:
+            # Connected before queueing, so that no report is missed.
+            connection = websocket.create_connection(address, timeout=self.timeout)
+        except (OSError, websocket.WebSocketException) as error:
+            raise self._dead(error) from error
+        run = Run()
+        try:
+            prompt = self._queue(workflow, titles)
+            _Follower(prompt, titles, run, on_progress or (lambda _: None)).follow(connection, self)
+        except websocket.WebSocketException as error:
+            raise ClientError(f"The server {self.server} went away during the run ({error}); see its log.") from error
+        finally:
+            connection.close()
+        self._collect(prompt, titles, run)
+        return run
+
+    def download(self, output: Output, path: Path) -> Path:
+        """Writes one of a run's files to ``path``, making its folder.
+
+        Raises:
+            ClientError: the server has it no more, or it cannot be written.
+        """
+        query = {"filename": output.filename, "subfolder": output.subfolder, "type": output.type}
+        data = self._request("/view?" + urllib.parse.urlencode(query))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        except OSError as error:
+            raise ClientError(f"{path} cannot be written ({error.strerror}); choose another folder.") from error
+        return path
+
+    def finished(self, prompt: str) -> dict[str, Any] | None:
+        """The server's record of a run that has ended, else None."""
+        return json.loads(self._request(f"/history/{prompt}")).get(prompt)
+
+    def _queue(self, workflow: dict[str, Any], titles: dict[str, str]) -> str:
+        body = json.dumps({"prompt": workflow, "client_id": self.id}).encode()
+        try:
+            answer = json.loads(self._request("/prompt", body, {"Content-Type": "application/json"}))
+        except _Refused as error:
+            raise ClientError(why_invalid(error.body, titles)) from error
+        return answer["prompt_id"]
+
+    def _collect(self, prompt: str, titles: dict[str, str], run: Run) -> None:
+        record = self.finished(prompt) or {}
+        for node, shown in record.get("outputs", {}).items():
+            for values in shown.values():
+                for value in values if isinstance(values, list) else []:
+                    if isinstance(value, dict) and "filename" in value:
+                        place = value.get("subfolder", ""), value.get("type", "output")
+                        run.outputs.append(Output(node, titles.get(node, node), value["filename"], *place))
+                    elif isinstance(value, str):
+                        run.texts.setdefault(node, []).append(value)
+
+    def _request(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
+        request = urllib.request.Request(self.server + path, body, headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            raise _Refused(self.server, path, error.code, error.read()) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise self._dead(error) from error
+
+    def _dead(self, error: Exception) -> ClientError:
+        reason = getattr(error, "reason", error)
+        return ClientError(f"No ComfyUI answers at {self.server} ({reason}); start it there or give its URL.")
+
+
+class _Refused(ClientError):
+    def __init__(self, server: str, path: str, status: int, body: bytes) -> None:
+        super().__init__(f"{server} answered {path.split('?')[0]} with HTTP {status}; is it a ComfyUI, and current?")
+        self.body = body
+
+
+class _Follower:
+    """Turns the server's messages about one run into reports, until it ends."""
+
+    def __init__(self, prompt: str, titles: dict[str, str], run: Run, report: Callable[[Progress], None]) -> None:
+        self.prompt, self.titles, self.run, self.report = prompt, titles, run, report
+        self.node: str | None = None
+        self.start = time.monotonic()
+
+    def follow(self, connection: Any, client: Client) -> None:
+        import websocket
+
+        while True:
+            try:
+                message = connection.recv()
+            except websocket.WebSocketTimeoutException:
+                # A long silent step, or a message that was lost: the server's record tells which.
+                if client.finished(self.prompt):
+                    return self._leave()
+                continue
+            if isinstance(message, str) and message and self._ends(json.loads(message)):
+                return None
+
+    def _ends(self, message: dict[str, Any]) -> bool:
+        kind, data = message.get("type"), message.get("data") or {}
+        if data.get("prompt_id") != self.prompt:
+            return False
+        if kind == "executing" and data.get("node") is not None:
+            self._leave()
+            self.node, self.start = data["node"], time.monotonic()
+            self._tell()
+        elif kind == "progress" and data.get("node") == self.node:
+            self._tell(step=int(data["value"]), steps=int(data["max"]))
+        elif kind == "execution_error":
+            name = self.titles.get(data.get("node_id", ""), data.get("node_type", "?"))
+            raise ClientError(f"{name} failed: {str(data.get('exception_message', '')).strip()}")
+        elif kind == "execution_interrupted":
+            raise ClientError("Someone interrupted the run on the server; queue it again.")
+        elif kind == "execution_success" or (kind == "executing" and data.get("node") is None):
+            self._leave()
+            return True
+        return False
+
+    def _leave(self) -> None:
+        if self.node is not None:
+            self.run.seconds[self.node] = time.monotonic() - self.start
+            self._tell(done=True)
+            self.node = None
+
+    def _tell(self, **more: Any) -> None:
+        node = self.node or ""
+        self.report(Progress(node, self.titles.get(node, node), seconds=time.monotonic() - self.start, **more))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m headless.client", description=__doc__.split("\n")[0])
+    parser.add_argument("workflow", type=Path, help="a graph in API form")
+    parser.add_argument("--server", default="http://127.0.0.1:8188", help="URL of the ComfyUI (default %(default)s)")
+    parser.add_argument(
+        "--image", action="append", default=[], metavar="[NODE=]FILE", help="upload into a loading node"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="NODE.INPUT=VALUE", help="set a node's input")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the results go")
+    options = parser.parse_args(arguments)
+    try:
+        workflow = read_workflow(options.workflow)
+        client = Client(options.server)
+        for assignment in options.set:
+            set_input(workflow, assignment)
+        for node, key, path in loading_inputs(workflow, options.image):
+            workflow[node]["inputs"][key] = client.upload(path)
+        run = client.run(workflow, print_progress)
+        for output in run.outputs:
+            print(client.download(output, options.output / f"{output.node}_{output.filename}"))
+    except SedicError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def print_progress(progress: Progress) -> None:
+    """One line when a node has ended."""
+    if progress.done:
+        print(f"{progress.seconds:7.1f} s  {progress.title}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""ComfyUI's nodes: sockets, widgets, memory and progress. No algorithm lives here."""

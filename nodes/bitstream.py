@@ -1,0 +1,250 @@
+"""The file's nodes: reference, packing, saving and loading, and the measure of it all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..sedic.bitstream import BitstreamError, Hints, SedicFile
+from ..sedic.codec import Reference, encode_reference, pack, reference_of
+from ..sedic.metrics.fidelity import fidelity
+from ..sedic.reference.registry import codec_names
+from .images import to_image, to_pixels
+from .sockets import BitstreamSocket, ReferenceSocket, SemanticsSocket
+from .steering import literal
+
+WEIGHTS_FOLDER = "sedic"
+
+
+def weights_folder() -> Path:
+    """Where reference codecs find the user's weights: models/sedic."""
+    return Path(folder_paths.models_dir) / WEIGHTS_FOLDER
+
+
+class ReferenceEncode(io.ComfyNode):
+    """A picture to its reference."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_ReferenceEncode",
+            display_name="Reference Encode (SEDIC)",
+            category="SEDIC/encode",
+            description="Compresses the picture to the few hundred bytes that the decoder starts from.",
+            inputs=[
+                io.Image.Input("image", tooltip="The picture; of a batch, the first."),
+                io.Combo.Input("codec", options=list(codec_names()), tooltip="cheng2020-attn needs weights of yours."),
+                io.Int.Input("quality", default=0, min=0, max=255,
+                             tooltip="0 is the codec's default. av1: the budget in thousandths of a bit per pixel "
+                             "(18 is the default); cheng2020-attn: 1 to 6."),
+            ],
+            outputs=[ReferenceSocket.Output(display_name="reference", tooltip="Wire it to Pack Bitstream.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, image: Tensor, codec: str, quality: int) -> io.NodeOutput:
+        name = f"{codec}:{quality}" if quality else codec
+        return io.NodeOutput(encode_reference(to_pixels(image), name, weights_folder()))
+
+
+class ReferenceDecode(io.ComfyNode):
+    """A reference to its picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_ReferenceDecode",
+            display_name="Reference Decode (SEDIC)",
+            category="SEDIC/decode",
+            description="The blurred picture that the restoration starts from, at the original's size.",
+            inputs=[ReferenceSocket.Input("reference", tooltip="From Unpack Bitstream or Reference Encode.")],
+            outputs=[io.Image.Output(display_name="image", tooltip="The reference, of the original's size.")],
+        )
+
+    @classmethod
+    def execute(cls, reference: Reference) -> io.NodeOutput:
+        return io.NodeOutput(to_image(reference.picture(weights_folder())))
+
+
+class PackBitstream(io.ComfyNode):
+    """Joins reference and semantics to a file."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_PackBitstream",
+            display_name="Pack Bitstream (SEDIC)",
+            category="SEDIC/file",
+            description="Joins the reference, the words and the masks, and shows what each costs.",
+            inputs=[
+                ReferenceSocket.Input("reference", tooltip="From Reference Encode."),
+                SemanticsSocket.Input("semantics", tooltip="Words and masks, from Grounded SAM."),
+                io.Int.Input("seed", default=0, min=0, max=2**31, control_after_generate=False,
+                             tooltip="Of the decoder's noise; 0 costs no byte."),
+            ],
+            outputs=[
+                BitstreamSocket.Output(display_name="bitstream", tooltip="Wire it to Save Bitstream."),
+                io.String.Output(display_name="report", tooltip="Bytes and bits per pixel of each component."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, reference: Reference, semantics: Any, seed: int) -> io.NodeOutput:
+        file = SedicFile.from_bytes(pack(reference, semantics, Hints(seed=seed)).to_bytes())
+        report = describe(file)
+        return io.NodeOutput(file, report, ui=ui.PreviewText(report))
+
+
+def describe(file: SedicFile) -> str:
+    """One line a section with its bytes, then the total with bits per pixel."""
+    lines = []
+    for section in file.sections:
+        detail = f" (words {section.text_bytes}, mask {section.mask_bytes})" if section.mask_bytes else ""
+        lines.append(f"{section.name}: {section.bytes} bytes{detail}")
+    total = sum(section.bytes for section in file.sections)
+    lines.append(f"{file.width}×{file.height}: {total} bytes, {file.bits_per_pixel:.4f} bpp")
+    return "\n".join([*lines, *([file.missing] if file.missing else [])])
+
+
+class SaveBitstream(io.ComfyNode):
+    """Writes a file."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_SaveBitstream",
+            display_name="Save Bitstream (SEDIC)",
+            category="SEDIC/file",
+            description="Writes the .sedic file to ComfyUI's output folder.",
+            is_output_node=True,
+            inputs=[
+                BitstreamSocket.Input("bitstream", tooltip="From Pack Bitstream."),
+                io.String.Input("filename_prefix", default="sedic/picture",
+                                tooltip="Folder and beginning of the name, as in Save Image."),
+            ],
+            outputs=[io.String.Output(display_name="file", tooltip="The file's name, for Load Bitstream.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, bitstream: SedicFile, filename_prefix: str) -> io.NodeOutput:
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            filename_prefix, folder_paths.get_output_directory()
+        )
+        # another save may have taken the number meanwhile
+        while (path := Path(folder) / f"{name}_{counter:05}_.sedic").exists():
+            counter += 1
+        bitstream.write(path)
+        saved = {"filename": path.name, "subfolder": subfolder, "type": "output"}
+        file = f"{Path(subfolder, path.name).as_posix()} [output]"
+        text = f"{file}\n{describe(bitstream)}"
+        return io.NodeOutput(file, ui={"sedic": [saved], "text": (text,)})
+
+
+class LoadBitstream(io.ComfyNode):
+    """Reads a file."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_LoadBitstream",
+            display_name="Load Bitstream (SEDIC)",
+            category="SEDIC/file",
+            description="Reads a .sedic file from ComfyUI's input or output folder. A file that was cut gives what has "
+            "arrived.",
+            inputs=[
+                io.String.Input("file", default="picture.sedic",
+                                tooltip="Name in the input folder; with ' [output]' behind it, in the output folder."),
+            ],
+            outputs=[BitstreamSocket.Output(display_name="bitstream", tooltip="Wire it to Unpack Bitstream.")],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str | None) -> str:
+        if file is None:  # a wire: what comes through it decides
+            return ""
+        path = _path(file)
+        return f"{path.stat().st_mtime_ns}" if path.is_file() else "missing"
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        bitstream = SedicFile.read(_path(file))
+        return io.NodeOutput(bitstream, ui=ui.PreviewText(describe(bitstream)))
+
+
+def _path(file: str) -> Path:
+    """The file in ComfyUI's own folders; names that lead out of them are refused."""
+    name, folder = folder_paths.annotated_filepath(file)
+    base = Path(folder or folder_paths.get_input_directory()).resolve()
+    path = (base / name.strip()).resolve()
+    if not path.is_relative_to(base):
+        raise BitstreamError(f"{file!r} leads out of ComfyUI's folders; put the file into the input folder.")
+    return path
+
+
+class UnpackBitstream(io.ComfyNode):
+    """Takes a file apart."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_UnpackBitstream",
+            display_name="Unpack Bitstream (SEDIC)",
+            category="SEDIC/file",
+            description="The reference, the words and masks, and the seed of a file.",
+            inputs=[BitstreamSocket.Input("bitstream", tooltip="From Load Bitstream.")],
+            outputs=[
+                ReferenceSocket.Output(display_name="reference", tooltip="Wire it to Reference Decode."),
+                SemanticsSocket.Output(display_name="semantics", tooltip="Wire it to Semantic Object."),
+                io.String.Output(display_name="overall", tooltip="Text_all; wire it to CLIP Text Encode."),
+                io.Int.Output(display_name="seed", tooltip="Of the decoder's noise."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, bitstream: SedicFile) -> io.NodeOutput:
+        semantics = bitstream.semantics
+        words = [literal(semantics.overall), *(f"{o.name}: {o.detail}" for o in semantics.objects)]
+        return io.NodeOutput(
+            reference_of(bitstream),
+            semantics,
+            literal(semantics.overall),
+            bitstream.hints.seed,
+            ui=ui.PreviewText("\n".join(words)),
+        )
+
+
+class QualityReport(io.ComfyNode):
+    """Figures of a decoded picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_QualityReport",
+            display_name="Quality Report (SEDIC)",
+            category="SEDIC/measure",
+            description="PSNR and MS-SSIM against the original, and the file's bits.",
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("original", tooltip="The picture before encoding."),
+                io.Image.Input("decoded", tooltip="What came back; it must have the original's size."),
+                BitstreamSocket.Input("bitstream", optional=True, tooltip="Adds bytes and bits per pixel."),
+            ],
+            outputs=[io.String.Output(display_name="report", tooltip="The figures as JSON.")],
+        )
+
+    @classmethod
+    def execute(cls, original: Tensor, decoded: Tensor, bitstream: SedicFile | None = None) -> io.NodeOutput:
+        figures: dict[str, Any] = fidelity(to_pixels(original), to_pixels(decoded))
+        if bitstream is not None:
+            figures["bytes"] = sum(section.bytes for section in bitstream.sections)
+            figures["bpp"] = round(bitstream.bits_per_pixel, 5)
+        report = json.dumps(figures)
+        return io.NodeOutput(report, ui=ui.PreviewText(report))
+
+
+NODES = [ReferenceEncode, ReferenceDecode, PackBitstream, SaveBitstream, LoadBitstream, UnpackBitstream, QualityReport]

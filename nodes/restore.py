@@ -1,0 +1,171 @@
+"""The decoder's sampling nodes: Algorithm 1's stages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.samplers
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..sedic.errors import SedicError
+from ..sedic.restoration.fusion import Fusion
+from ..sedic.restoration.guidance import Guidance
+from ..sedic.restoration.solvers import SOLVERS
+from ..sedic.restoration.stages import CONDITIONS, FINAL_STAGE, STARTS, Settings, low_frequencies
+from .comfy_denoiser import stage_sampler, with_gradients
+from .sockets import FusionSocket, GuidanceSocket, TrajectorySocket
+from .stage import Sampling, pass_through, run_stage
+
+DEFAULTS = Settings()
+
+
+def sampling_inputs(steps: int, cfg: float) -> list[Any]:
+    """The widgets of :class:`Sampling`, in the order in which both nodes have them."""
+    return [
+        io.Int.Input("seed", default=0, min=0, max=2**31, control_after_generate=False,
+                     tooltip="The file's seed; with the stage's number it gives the noise."),
+        io.Int.Input("steps", default=steps, min=1, max=1000, tooltip="Steps of the solver."),
+        io.Float.Input("cfg", default=cfg, min=1.0, max=30.0, step=0.1, tooltip="Classifier-free guidance scale."),
+        io.Combo.Input("sampler", options=list(SOLVERS), default=DEFAULTS.sampler,
+                       tooltip="Solvers whose single steps are exact, so that the stage can be guided between them."),
+        io.Combo.Input("scheduler", options=comfy.samplers.SCHEDULER_NAMES, default=DEFAULTS.scheduler,
+                       tooltip="Spacing of the noise levels; stages that are fused need equal ones."),
+        io.Float.Input("strength", default=1.0, min=0.0, max=10.0, step=0.01, tooltip="Strength of control_net."),
+    ]  # fmt: skip
+
+
+def model_inputs() -> list[Any]:
+    """The sockets that both sampling nodes share."""
+    return [
+        io.Model.Input("model", tooltip="Any UNet: Stable Diffusion 1.x, 2.x, XL, or the embedded one; with LoRAs."),
+        io.Conditioning.Input("positive", tooltip="This stage's text, encoded."),
+        io.Conditioning.Input("negative", tooltip="The negative text, encoded."),
+        io.Vae.Input("vae", tooltip="The model's autoencoder."),
+        io.Image.Input("image", tooltip="The picture restored so far; at first, the reference."),
+    ]
+
+
+class ORAGSampler(io.ComfyNode):
+    """One object's restoration."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_ORAGSampler",
+            display_name="ORAG Sampler (SEDIC)",
+            category="SEDIC/decode",
+            description="Restores one object (Algorithm 1, lines 2 to 12). With guidance and fusion unplugged it is "
+            "ComfyUI's own sampler, bit for bit.",
+            inputs=[
+                *model_inputs(),
+                *sampling_inputs(DEFAULTS.object_steps, DEFAULTS.object_scale),
+                io.Int.Input("stage", default=1, min=0, max=254,
+                             tooltip="The object's number j; seed + stage seeds the noise."),
+                io.ControlNet.Input("control_net", optional=True,
+                                    tooltip="Applied to the picture restored so far. Unplugged: the conditioning is "
+                                    "used as it is."),
+                GuidanceSocket.Input("guidance", optional=True, tooltip="Unplugged: no guidance (Eq. 3)."),
+                FusionSocket.Input("fusion", optional=True, tooltip="Unplugged: no fusion (Eq. 4)."),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="latent", tooltip="The restored latent."),
+                TrajectorySocket.Output(display_name="trajectory", tooltip="Its latents at every noise level."),
+                io.Image.Output(display_name="image", tooltip="The picture with this object restored."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, seed: int, steps: int,
+                cfg: float, sampler: str, scheduler: str, strength: float, stage: int, control_net: Any = None,
+                guidance: Guidance | None = None, fusion: Fusion | None = None) -> io.NodeOutput:  # fmt: skip
+        if any(part is not None and not part.mask.any() for part in (guidance, fusion)):
+            return io.NodeOutput(*pass_through(model, vae, image, fusion))
+        sampling = Sampling(seed, stage, steps, cfg, sampler, scheduler, strength)
+        latent, trajectory, restored = run_stage(
+            model, positive, negative, vae, image, sampling, image, control_net, guidance, fusion
+        )
+        return io.NodeOutput({"samples": latent}, trajectory, restored)
+
+
+class GlobalRestore(io.ComfyNode):
+    """The last stage, over the whole picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_GlobalRestore",
+            display_name="Global Restore (SEDIC)",
+            category="SEDIC/decode",
+            description="Restores the whole picture with the overall text (Algorithm 1, lines 13 to 19).",
+            inputs=[
+                *model_inputs(),
+                *sampling_inputs(DEFAULTS.overall_steps, DEFAULTS.overall_scale),
+                io.Combo.Input("condition", options=list(CONDITIONS), default=DEFAULTS.condition,
+                               tooltip="progressive: the picture restored so far, as in the paper; reference: the "
+                               "reference, as in the authors' released code."),
+                io.Combo.Input("start", options=list(STARTS), default=DEFAULTS.start,
+                               tooltip="noise, as in the paper; low frequencies of the picture restored so far, as in "
+                               "the authors' released code."),
+                io.ControlNet.Input("control_net", optional=True,
+                                    tooltip="Applied to the condition. Unplugged: the conditioning is used as it is."),
+                io.Image.Input("reference", optional=True, tooltip="Needed for the condition reference only."),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The restored picture, of the image's size."),
+                io.Latent.Output(display_name="latent", tooltip="Its latent."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, seed: int, steps: int,
+                cfg: float, sampler: str, scheduler: str, strength: float, condition: str, start: str,
+                control_net: Any = None, reference: Tensor | None = None) -> io.NodeOutput:  # fmt: skip
+        hint = image if condition == "progressive" else reference
+        if hint is None:
+            raise SedicError('The condition "reference" needs the reference; plug it in or choose "progressive".')
+        sampling = Sampling(seed, FINAL_STAGE, steps, cfg, sampler, scheduler, strength)
+        around = low_frequencies if start == "low frequencies" else torch.zeros_like
+        latent, _, restored = run_stage(
+            model, positive, negative, vae, image, sampling, hint, control_net, around=around
+        )
+        return io.NodeOutput(restored, {"samples": latent}, ui=ui.PreviewImage(restored, cls=cls))
+
+
+class ORAGSamplerSelect(io.ComfyNode):
+    """The step loop for ComfyUI's custom sampling."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_ORAGSamplerSelect",
+            display_name="ORAG Sampler Select (SEDIC)",
+            category="SEDIC/decode",
+            description="The step loop of ORAG Sampler as a SAMPLER for SamplerCustomAdvanced. Guidance needs a MODEL "
+            "that came through it.",
+            inputs=[
+                io.Model.Input("model", tooltip="Prepared for gradients; wire the output on to the guider."),
+                io.Combo.Input("sampler", options=list(SOLVERS), default=DEFAULTS.sampler, tooltip="The solver."),
+                GuidanceSocket.Input("guidance", optional=True, tooltip="Unplugged: no guidance (Eq. 3)."),
+                FusionSocket.Input("fusion", optional=True, tooltip="Unplugged: no fusion (Eq. 4)."),
+            ],
+            outputs=[
+                io.Sampler.Output(display_name="sampler", tooltip="For SamplerCustomAdvanced."),
+                io.Model.Output(display_name="model", tooltip="For the guider."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model: Any, sampler: str, guidance: Guidance | None = None,
+                fusion: Fusion | None = None) -> io.NodeOutput:  # fmt: skip
+        if guidance is not None and not guidance.mask.any():
+            guidance = None
+        if fusion is not None and isinstance(fusion.previous, Tensor):
+            raise SedicError(
+                "There is no VAE here for the picture wired to Latent Mask Fuse; wire its LATENT there."
+            )
+        return io.NodeOutput(stage_sampler(SOLVERS[sampler], guidance, fusion), with_gradients(model))
+
+
+NODES = [ORAGSampler, GlobalRestore, ORAGSamplerSelect]

@@ -1,0 +1,129 @@
+"""One stage on ComfyUI's models: from sockets to a sampling run and back to a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.sample
+import comfy.samplers
+import latent_preview
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..sedic.restoration.fusion import Fusion, Trajectory
+from ..sedic.restoration.guidance import Guidance
+from ..sedic.restoration.solvers import SOLVERS
+from ..sedic.restoration.stages import pad_to_multiple, stage_seed
+from .comfy_denoiser import stage_sampler, with_gradients
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What both sampling nodes set: seed, stage, steps, guidance scale, sampler, scheduler, ControlNet strength."""
+
+    seed: int
+    stage: int
+    steps: int
+    cfg: float
+    sampler: str
+    scheduler: str
+    strength: float
+
+
+def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, sampling: Sampling, hint: Tensor,
+              control_net: Any = None, guidance: Guidance | None = None, fusion: Fusion | None = None,
+              around: Any = torch.zeros_like) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
+    """Samples one stage; (latent, trajectory, picture of ``image``'s size).
+
+    ``around`` makes the latent around which the noise lies from the picture's (by default: 0, pure noise).
+    """
+    height, width = image.shape[1:3]
+    if control_net is not None:
+        positive, negative = with_control([positive, negative], control_net, padded(hint), sampling.strength, vae)
+    working = padded(image)
+    latent_format = model.get_model_object("latent_format")
+    shape = (1, latent_format.latent_channels, working.shape[1] // 8, working.shape[2] // 8)
+    latent = torch.zeros(shape)
+    if around is not torch.zeros_like:
+        latent = around(vae.encode(working[..., :3]))
+    record: list[Trajectory] = []
+    stage = stage_sampler(
+        SOLVERS[sampling.sampler],
+        None if guidance is None else Guidance(on_canvas(guidance.mask, image), guidance.tokens, guidance.settings),
+        None if fusion is None else Fusion(on_canvas(fusion.mask, image), previous_latent(fusion.previous, vae)),
+        sampling.seed,
+        record.append,
+    )
+    if guidance is not None:
+        model = with_gradients(model)
+    seed = stage_seed(sampling.seed, sampling.stage)
+    samples = comfy.sample.sample_custom(
+        model,
+        comfy.sample.prepare_noise(latent, seed),
+        sampling.cfg,
+        stage,
+        noise_levels(model, sampling),
+        positive,
+        negative,
+        latent,
+        callback=latent_preview.prepare_callback(model, sampling.steps),
+        seed=seed,
+    )
+    trajectory = Trajectory(record[0].sigmas.cpu(), tuple(latent.cpu() for latent in record[0].latents))
+    return samples, trajectory, vae.decode(samples)[:, :height, :width]
+
+
+def noise_levels(model: Any, sampling: Sampling) -> Tensor:
+    """ComfyUI's own noise levels for a sampler, which for some of them leave one out."""
+    choices = {"sampler": sampling.sampler, "scheduler": sampling.scheduler, "model_options": model.model_options}
+    return comfy.samplers.KSampler(model, sampling.steps, model.load_device, **choices).sigmas
+
+
+def pass_through(model: Any, vae: Any, image: Tensor, fusion: Fusion | None) -> tuple[Any, Any, Tensor]:
+    """What a stage without an object returns: the stage before, unchanged."""
+    if fusion is not None and isinstance(fusion.previous, Trajectory):
+        latent = model.get_model_object("latent_format").process_out(fusion.previous.latents[-1])
+        return {"samples": latent}, fusion.previous, image
+    latent = previous_latent(image if fusion is None else fusion.previous, vae)
+    return {"samples": latent}, {"samples": latent}, image
+
+
+def previous_latent(previous: Any, vae: Any) -> Any:
+    """What stands before a stage: a trajectory as it is, a LATENT's tensor, an IMAGE encoded as the stage would."""
+    if isinstance(previous, Tensor):
+        return vae.encode(padded(previous)[..., :3])
+    return previous["samples"] if isinstance(previous, dict) else previous
+
+
+def with_control(conditionings: list[Any], control_net: Any, hint: Tensor, strength: float, vae: Any) -> list[Any]:
+    """Conditionings with a ControlNet on ``hint``, chained before one that is already there, as ComfyUI's own node.
+
+    All share one copy of it: only then does ComfyUI run the positive and the negative half as one batch.
+    """
+    copies: dict[Any, Any] = {}
+    results = []
+    for conditioning in conditionings:
+        result = []
+        for tensor, options in conditioning:
+            before = options.get("control")
+            if before not in copies:
+                copies[before] = control_net.copy().set_cond_hint(hint.movedim(-1, 1), strength, (0.0, 1.0), vae=vae)
+                copies[before].set_previous_controlnet(before)
+            result.append([tensor, options | {"control": copies[before], "control_apply_to_uncond": False}])
+        results.append(result)
+    return results
+
+
+def padded(image: Tensor) -> Tensor:
+    """An IMAGE, (B, H, W, C), with its edge repeated to multiples of 64."""
+    return pad_to_multiple(image.movedim(-1, 1)).movedim(1, -1)
+
+
+def on_canvas(mask: Tensor, image: Tensor) -> Tensor:
+    """A mask, (h, w), brought to the image's size and padded as the image is."""
+    size = image.shape[1:3]
+    if mask.shape != size:
+        mask = F.interpolate(mask[None, None].float(), size=tuple(size), mode="nearest-exact")[0, 0]
+    return F.pad(mask, (0, -size[1] % 64, 0, -size[0] % 64)).clone()

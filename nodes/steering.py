@@ -1,0 +1,139 @@
+"""What a stage is steered by: an object's words and mask, guidance and fusion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..sedic.errors import SedicError
+from ..sedic.restoration.denoiser import ATTENTION_LAYERS
+from ..sedic.restoration.energy import find_tokens
+from ..sedic.restoration.fusion import Fusion
+from ..sedic.restoration.guidance import Guidance, GuidanceSettings
+from .images import to_mask
+from .sockets import FusionSocket, GuidanceSocket, SemanticsSocket, TrajectorySocket
+
+MISSING = Guidance(torch.zeros(1, 1), ())  # of an object that is not there
+
+
+class SemanticObject(io.ComfyNode):
+    """Picks one object's words and mask."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_SemanticObject",
+            display_name="Semantic Object (SEDIC)",
+            category="SEDIC/decode",
+            description="Picks object j: its prompt, name and mask. An object that is not there gives an empty mask, "
+            "and the stage behind it passes its input through.",
+            inputs=[
+                SemanticsSocket.Input("semantics", tooltip="From Unpack Bitstream or Grounded SAM."),
+                io.Int.Input("index", default=1, min=1, max=7, tooltip="Which object, j, counted from 1."),
+            ],
+            outputs=[
+                io.Mask.Output(
+                    display_name="mask", tooltip="M_j; all 0 without such an object or its mask."
+                ),
+                io.String.Output(display_name="prompt", tooltip="Text_d_j with the name in it; for CLIP Text Encode."),
+                io.String.Output(display_name="name", tooltip="Text_n_j; wire it to Attention Guidance."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, semantics: Any, index: int) -> io.NodeOutput:
+        if index > len(semantics.objects):
+            return io.NodeOutput(torch.zeros(1, 8, 8), "", "")
+        scene_object = semantics.objects[index - 1]
+        mask = torch.zeros(1, 8, 8) if scene_object.mask is None else to_mask(scene_object.mask)
+        return io.NodeOutput(mask, literal(scene_object.prompt), literal(scene_object.name))
+
+
+def literal(text: str) -> str:
+    """``text`` with parentheses escaped, which ComfyUI's prompts would read as weights."""
+    return text.replace("(", r"\(").replace(")", r"\)")
+
+
+class AttentionGuidance(io.ComfyNode):
+    """Eq. 3 for one object."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        settings = GuidanceSettings()
+        return io.Schema(
+            node_id="SEDIC_AttentionGuidance",
+            display_name="Attention Guidance (SEDIC)",
+            category="SEDIC/decode",
+            description="Moves the latent so that the object's words are painted inside its mask (Eqs. 2 and 3).",
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder that encodes the prompt; only its tokenizer is used."),
+                io.String.Input("prompt", force_input=True, tooltip="The very text that this stage is conditioned on."),
+                io.String.Input("name", force_input=True, tooltip="The words in the prompt whose attention is guided."),
+                io.Mask.Input("mask", tooltip="Where the object is, M_j."),
+                io.Float.Input("eta", default=settings.eta, min=0.0, max=1000.0, step=1.0,
+                               tooltip="Step size η; the paper uses 40, and 30 to 50 work well. 0 turns guidance off."),
+                io.Float.Input("t_prime", default=settings.t_prime, min=0.0, max=1.0, step=0.05,
+                               tooltip="T' as a fraction of T: guided while t/T is above it. 0.8 is the first fifth."),
+                io.Int.Input("updates", default=settings.updates, min=1, max=50,
+                             tooltip="Most updates before each guided step."),
+                io.Float.Input("threshold", default=settings.threshold, min=0.0, max=1.0, step=0.01,
+                               tooltip="Updates end when the energy E has fallen to this."),
+                io.Combo.Input("layers", options=list(ATTENTION_LAYERS), default=settings.layers,
+                               tooltip="Which cross-attention is read."),
+            ],
+            outputs=[GuidanceSocket.Output(display_name="guidance", tooltip="Wire it to ORAG Sampler.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, clip: Any, prompt: str, name: str, mask: Tensor, eta: float, t_prime: float, updates: int,
+                threshold: float, layers: str) -> io.NodeOutput:  # fmt: skip
+        if not mask.any():
+            return io.NodeOutput(MISSING)
+        tokens = token_positions(clip, prompt, name)
+        if not tokens:
+            raise SedicError(f"The prompt does not contain {name!r}; wire prompt and name from one Semantic Object.")
+        return io.NodeOutput(Guidance(mask[0], tokens, GuidanceSettings(eta, t_prime, updates, threshold, layers)))
+
+
+def token_positions(clip: Any, text: str, phrase: str) -> tuple[int, ...]:
+    """Where the tokens of ``phrase`` stand in the encoded ``text``, by the model's own tokenizer."""
+
+    def tokens(of: str) -> list[Any]:
+        rows = next(iter(clip.tokenize(of).values()))
+        return [weighted[0] for row in rows for weighted in row]
+
+    special = set(tokens(""))
+    wanted = [token for token in tokens(phrase) if token not in special]
+    return tuple(find_tokens(tokens(text), wanted))
+
+
+class LatentMaskFuse(io.ComfyNode):
+    """Eq. 4 for one object."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SEDIC_LatentMaskFuse",
+            display_name="Latent Mask Fuse (SEDIC)",
+            category="SEDIC/decode",
+            description="Keeps everything outside the mask as the stage before left it, at every step (Eq. 4).",
+            inputs=[
+                io.Mask.Input("mask", tooltip="M_j: white is restored by this stage."),
+                io.MultiType.Input(
+                    TrajectorySocket.Input("previous"),
+                    types=[TrajectorySocket, io.Latent, io.Image],
+                    tooltip="The trajectory of the stage before. For the first object: the reference, or its latent.",
+                ),
+            ],
+            outputs=[FusionSocket.Output(display_name="fusion", tooltip="Wire it to ORAG Sampler.")],
+        )
+
+    @classmethod
+    def execute(cls, mask: Tensor, previous: Any) -> io.NodeOutput:
+        return io.NodeOutput(Fusion(mask[0], previous))
+
+
+NODES = [SemanticObject, AttentionGuidance, LatentMaskFuse]

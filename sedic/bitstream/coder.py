@@ -1,0 +1,131 @@
+"""Range coding by integer counts: what the coders of words and masks stand on.
+
+Every probability is a ratio of integers, and the interval that a symbol gets is computed here in integers, so that
+every machine writes and reads the same bytes. ``constriction`` codes the intervals; it receives their widths as
+float64 integers, which it represents exactly.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import constriction
+import numpy as np
+
+from ..errors import SedicError
+
+Categorical, Uniform = constriction.stream.model.Categorical, constriction.stream.model.Uniform
+WHOLE = 1 << 24  # constriction's fixed-point precision
+
+
+class BitstreamError(SedicError):
+    """The bytes are not a .sedic file that can be read, or the content is not one that the format can hold."""
+
+
+class Encoder:
+    """Turns symbols into the shortest bytes that :class:`Decoder` reads back."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def symbol(self, index: int, counts: np.ndarray | list[int]) -> None:
+        """Writes ``index`` under a distribution in proportion to ``counts`` (see :func:`interval_widths`)."""
+        self._coder.encode(index, _model(interval_widths(counts)))
+
+    def bit(self, bit: bool, ones: int, total: int) -> None:
+        """Writes one bit which is 1 with probability ``ones / total``; 0 < total < 2³⁸."""
+        self._coder.encode(int(bit), _model(_bit_widths(ones, total)))
+
+    def number(self, value: int, limit: int) -> None:
+        """Writes ``value``, each of 0 … limit − 1 equally likely; 1 ≤ limit < 2²⁴."""
+        if limit > 1:
+            self._coder.encode(value, Uniform(limit))
+
+    def finish(self) -> bytes:
+        """The shortest bytes that decode to all symbols so far; more symbols may follow, and another ``finish``.
+
+        The coder's state says which numbers lie in the final interval; the one with most trailing zero bytes is
+        kept, without them, since the decoder reads zeros behind the end.
+        """
+        words, (lower, width) = self._coder.pos()
+        length = 4 * words + 8
+        written = np.asarray(self._coder.get_compressed()).astype(">u4").tobytes()
+        inside = int.from_bytes(written.ljust(length, b"\0"), "big")
+        # The state keeps the interval's start modulo 2⁶⁴, and `inside` is less than 2⁶⁴ behind the start.
+        start = inside - ((inside - lower) % (1 << 64))
+        for kept in range(length + 1):
+            unit = 1 << (8 * (length - kept))
+            rounded_up = -(-start // unit)
+            if rounded_up * unit < start + width:
+                return rounded_up.to_bytes(kept, "big")
+        raise AssertionError("the interval of a range coder is never empty")
+
+
+class Decoder:
+    """Reads back, in the same order and under the same counts, what :class:`Encoder` wrote.
+
+    Bytes that no encoder wrote give arbitrary symbols or :class:`BitstreamError`; reading behind the end gives
+    symbols for ever, so the caller bounds what it reads.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        padded = data + bytes(-len(data) % 4)
+        self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32))
+
+    def symbol(self, counts: np.ndarray | list[int]) -> int:
+        """Mirrors :meth:`Encoder.symbol`."""
+        return self._decode(_model(interval_widths(counts)))
+
+    def bit(self, ones: int, total: int) -> bool:
+        """Mirrors :meth:`Encoder.bit`."""
+        return bool(self._decode(_model(_bit_widths(ones, total))))
+
+    def number(self, limit: int) -> int:
+        """Mirrors :meth:`Encoder.number`."""
+        return self._decode(Uniform(limit)) if limit > 1 else 0
+
+    def _decode(self, model: Any) -> int:
+        try:
+            return int(self._coder.decode(model))
+        except AssertionError as error:  # constriction's sign that no symbol's interval holds the number read
+            raise BitstreamError("The coded bytes are damaged; fetch the file again.") from error
+
+
+def interval_widths(counts: np.ndarray | list[int]) -> np.ndarray:
+    """Widths of the symbols' intervals, in 2⁻²⁴, in proportion to ``counts`` and at least 1 each.
+
+    Args:
+        counts: (n,) integers ≥ 0, 2 ≤ n < 2²⁴, their sum in 1 … 2³⁸.
+
+    Returns:
+        (n,) int64, their sum 2²⁴.
+    """
+    cumulative = np.cumsum(counts, dtype=np.int64)
+    n = len(cumulative)
+    ends = cumulative * (WHOLE - n) // cumulative[-1] + np.arange(1, n + 1)
+    return np.diff(ends, prepend=0)
+
+
+def _bit_widths(ones: int, total: int) -> np.ndarray:
+    zero = (total - ones) * (WHOLE - 2) // total + 1
+    return np.array([zero, WHOLE - zero])
+
+
+def _model(widths: np.ndarray) -> Any:
+    # constriction adds 1 to each width by itself, and scales the rest to 2²⁴ − n, which is already their sum.
+    return Categorical((widths - 1).astype(np.float64), lazy=True, perfect=False)
+
+
+def load_table(name: str) -> dict[str, np.ndarray]:
+    """The arrays of a trained table, ``tables/<name>.npz``.
+
+    Raises:
+        BitstreamError: the table is missing or broken.
+    """
+    path = Path(__file__).parent / "tables" / f"{name}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError) as error:
+        raise BitstreamError(f"The table {path} cannot be read ({error}); install the package again.") from error

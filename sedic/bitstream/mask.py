@@ -1,0 +1,170 @@
+"""Mask coder 1: masks on the latent grid, cell by cell, under contexts that a decision tree chose.
+
+A cell is 8×8 pixels (doubled until the grid has at most 65,536 cells) and 1 where at least half of it is inside.
+Cells that an earlier object of the picture took are skipped. The tree, trained by :mod:`sedic.training.masks`, asks
+for one neighbour after the other (cells already coded, cells taken, the picture's edges) and its leaf's counts,
+adapted while coding, give the probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from .coder import Decoder, Encoder, load_table
+
+SMALLEST_CELL = 8
+MOST_CELLS = 65536
+ABSENT, EMPTY, CELLS = range(3)
+PRESENCE = [1, 1, 30]
+COUNT_UNIT = 256  # leaf counts are in 1/256, for probabilities near 0 and 1
+STEP = 2 * COUNT_UNIT  # a coded cell counts twice: pictures differ more than their cells
+MOST_COUNT = 1 << 24
+
+# What the tree may ask: (plane, rows down, columns right) from the cell to be coded.
+PLANES = MASK, TAKEN, LEFT, TOP, RIGHT, BOTTOM, ROW_ABOVE, ROWS_ABOVE = range(8)
+MARGIN = 6
+QUESTIONS = (
+    *((MASK, 0, -d) for d in range(1, 7)),
+    *((MASK, -1, d) for d in range(-5, 7)),
+    *((MASK, -2, d) for d in range(-4, 6)),
+    *((MASK, -3, d) for d in range(-3, 4)),
+    *((MASK, -4, d) for d in (-2, 0, 2)),
+    *((TAKEN, y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x),
+    *((TAKEN, y, x) for y, x in ((0, 2), (2, 0), (-2, 0), (0, -2))),
+    *((plane, 0, 0) for plane in (LEFT, TOP, RIGHT, BOTTOM, ROW_ABOVE, ROWS_ABOVE)),
+)
+
+
+def cell_size(width: int, height: int) -> int:
+    """The side of a cell in pixels for a picture of this size."""
+    cell = SMALLEST_CELL
+    while -(-width // cell) * -(-height // cell) > MOST_CELLS:
+        cell *= 2
+    return cell
+
+
+def grid_shape(width: int, height: int) -> tuple[int, int]:
+    """Rows and columns of the grid for a picture of this size."""
+    cell = cell_size(width, height)
+    return -(-height // cell), -(-width // cell)
+
+
+def to_grid(mask: np.ndarray, cell: int) -> np.ndarray:
+    """The cells of which at least half is inside.
+
+    Args:
+        mask: (H, W) bool.
+        cell: the side of a cell; the last row and column may be partial cells.
+
+    Returns:
+        (⌈H/cell⌉, ⌈W/cell⌉) bool.
+    """
+    height, width = mask.shape
+    rows, columns = np.arange(0, height, cell), np.arange(0, width, cell)
+    inside = np.add.reduceat(np.add.reduceat(mask, rows, axis=0, dtype=np.int64), columns, axis=1)
+    pixels = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
+    return inside * 2 >= pixels
+
+
+def from_grid(grid: np.ndarray, cell: int, width: int, height: int) -> np.ndarray:
+    """The mask of a picture's size, (H, W) bool, each cell's pixels alike; ``to_grid`` gives the grid again."""
+    return grid.repeat(cell, axis=0)[:height].repeat(cell, axis=1)[:, :width]
+
+
+def write_mask(encoder: Encoder, grid: np.ndarray | None, taken: np.ndarray) -> None:
+    """Writes one object's cells.
+
+    Args:
+        encoder: where to.
+        grid: (rows, columns) bool, cells in ``taken`` are ignored; None where the object has no mask.
+        taken: (rows, columns) bool, cells of earlier objects.
+    """
+    if grid is None:
+        encoder.symbol(ABSENT, PRESENCE)
+        return
+    free = grid & ~taken
+    encoder.symbol(CELLS if free.any() else EMPTY, PRESENCE)
+    if free.any():
+        cells = free.tolist()
+
+        def write(row: int, column: int, ones: int, total: int) -> bool:
+            encoder.bit(cells[row][column], ones, total)
+            return cells[row][column]
+
+        _visit(taken, write)
+
+
+def read_mask(decoder: Decoder, taken: np.ndarray) -> np.ndarray | None:
+    """Reads what :func:`write_mask` wrote with the same ``taken``, which gives the shape.
+
+    Returns:
+        (rows, columns) bool, disjoint from ``taken``; None where the object has no mask.
+    """
+    presence = decoder.symbol(PRESENCE)
+    if presence == ABSENT:
+        return None
+    if presence == EMPTY:
+        return np.zeros_like(taken)
+    return _visit(taken, lambda row, column, ones, total: decoder.bit(ones, total))
+
+
+def question_planes(grid: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """The planes that the questions look at, with a margin of zeros: (8, rows + 2·MARGIN, columns + 2·MARGIN) uint8."""
+    rows, columns = grid.shape
+    planes = np.zeros((len(PLANES), rows + 2 * MARGIN, columns + 2 * MARGIN), np.uint8)
+    inner = planes[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    inner[MASK], inner[TAKEN] = grid, taken
+    inner[LEFT, :, 0] = inner[TOP, 0] = inner[RIGHT, :, -1] = inner[BOTTOM, -1] = 1
+    filled = np.asarray(grid.any(axis=1))
+    inner[ROW_ABOVE, 1:] = filled[:-1, None]
+    inner[ROWS_ABOVE, 1:] = np.logical_or.accumulate(filled)[:-1, None]
+    return planes
+
+
+@lru_cache(maxsize=1)
+def _tree() -> tuple[list[int], list[int], list[int], list[int]]:
+    """Per node: the question (−1: a leaf), the node for "no" (the next one is for "yes"), counts of 0 and of 1."""
+    table = load_table("mask1")
+    zeros, ones = table["counts"].T.tolist()
+    return table["questions"].tolist(), table["children"].tolist(), zeros, ones
+
+
+def _visit(taken: np.ndarray, code: Callable[[int, int, int, int], bool]) -> np.ndarray:
+    """Calls ``code(row, column, ones, total)`` for each free cell in turn; it returns the cell, written or read."""
+    questions, children, *counts = _tree()
+    zeros, ones = (list(c) for c in counts)
+    rows, columns = taken.shape
+    planes = question_planes(np.zeros_like(taken), taken)
+    _, _, stride = planes.shape
+    plane_size = planes[0].size
+    cells = bytearray(planes.tobytes())
+    offsets = [plane * plane_size + y * stride + x for plane, y, x in QUESTIONS]
+    any_above = False
+    for row in range(rows):
+        first = (row + MARGIN) * stride + MARGIN
+        above = first - stride
+        filled = row > 0 and any(cells[above : above + columns])
+        any_above = any_above or filled
+        for plane, value in ((ROW_ABOVE, filled), (ROWS_ABOVE, any_above)):
+            start = plane * plane_size + first
+            cells[start : start + columns] = bytes([value]) * columns
+        for column in range(columns):
+            here = first + column
+            if cells[TAKEN * plane_size + here]:
+                continue
+            node = 0
+            while (question := questions[node]) >= 0:
+                node = children[node] + cells[here + offsets[question]]
+            bit = code(row, column, ones[node], zeros[node] + ones[node])
+            cells[here] = bit
+            if bit:
+                ones[node] += STEP
+            else:
+                zeros[node] += STEP
+            if zeros[node] + ones[node] > MOST_COUNT:
+                zeros[node], ones[node] = (zeros[node] + 1) // 2, (ones[node] + 1) // 2
+    coded = np.frombuffer(cells, np.uint8, plane_size).reshape(-1, stride)
+    return coded[MARGIN:-MARGIN, MARGIN:-MARGIN].astype(bool)

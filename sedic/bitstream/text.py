@@ -1,0 +1,213 @@
+"""Text coder 1: names, details and overall texts as words under a static trigram model.
+
+A text is cut into words, digits and single other characters; whether a space precedes one and how it is capitalised
+are coded beside it, so that "Red", "red" and the "red" of "brick-red" share their statistics. A word's probability
+interpolates trigrams, bigrams and words (Kneser–Ney's absolute discounting, trained by
+:mod:`sedic.training.text`), with a share for words that occurred before in the same file. Words outside the
+vocabulary are spelled, characters outside it written as code points: every text without lone surrogates fits.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from functools import lru_cache
+
+import numpy as np
+
+from .coder import BitstreamError, Decoder, Encoder, load_table
+
+MOST_CHARACTERS = 4096
+END, SPELLED, CODE_POINT = range(3)  # the vocabulary's first words: end of text, word to spell, other character
+OVERALL, DETAIL, NAME = range(3)  # kinds of text; each begins with a history of its own
+COMMON_WORDS = 64  # the most frequent words do not become likelier by having occurred
+LETTERS = string.ascii_lowercase + "'"
+LETTER_END = len(LETTERS)
+START_CLASS = 35
+TOKEN = re.compile(r" ?(?:[A-Z]?[a-z]+(?:'[a-z]+)?|[A-Z]+|.)", re.DOTALL)
+LOWER, CAPITAL, UPPER = range(3)
+_PUNCTUATION = {c: 2 + i for i, c in enumerate(string.punctuation)}
+
+
+def split_tokens(text: str) -> list[tuple[str, bool, int]]:
+    """Cuts a text, led by one virtual space, into (word in small letters, preceded by a space, capitals).
+
+    ``"A two-leaf door"`` gives ``("a", True, CAPITAL), ("two", True, LOWER), ("-", False, LOWER), …``.
+    """
+    tokens = []
+    for token in TOKEN.findall(" " + text) if text else ():
+        spaced = len(token) > 1 and token[0] == " "
+        word = token[1:] if spaced else token
+        small = word.lower() if is_word(word) else word
+        capitals = LOWER if word == small else CAPITAL if word[1:] == small[1:] else UPPER
+        tokens.append((small, spaced, capitals))
+    return tokens
+
+
+def join_token(word: str, spaced: bool, capitals: int) -> str:
+    """The characters of one token of :func:`split_tokens`."""
+    word = (word, word[:1].upper() + word[1:], word.upper())[capitals]
+    return " " + word if spaced else word
+
+
+def is_word(word: str) -> bool:
+    """True for words of ASCII letters, which may be capitalised or spelled; False for single other characters."""
+    return word[:1].isascii() and word[:1].isalpha()
+
+
+def token_class(word: str) -> int:
+    """What decides about a space between two tokens: 0 word, 1 digit, 2–33 punctuation, 34 anything else."""
+    if is_word(word):
+        return 0
+    return 1 if word in string.digits else _PUNCTUATION.get(word, 34)
+
+
+class WordModel:
+    """The trained counts, see :func:`sedic.training.text.train`; shared by all files."""
+
+    def __init__(self, table: dict[str, np.ndarray]) -> None:
+        self.words: list[str] = ["", "", "", *table["words"].tobytes().decode().split("\n")]
+        self.ids = {word: i for i, word in enumerate(self.words) if i > CODE_POINT}
+        self.unigrams = table["unigrams"].astype(np.int64)
+        self.spelling = table["spelling"]  # 28,28,28: last but one letter, last letter, letter
+        self.spaces = table["spaces"]  # 36,36,2: class before, class
+        self.capitals = table["capitals"]  # V,3
+        self.first_capitals = table["first_capitals"]  # 2,3: start of a text, start of a later sentence
+        histories = zip(table["trigram_first"].tolist(), table["trigram_second"].tolist(), strict=True)
+        self._trigram_rows = {history: row for row, history in enumerate(histories)}
+        self._orders = [
+            tuple(table[f"{order}_{part}"].astype(np.int64) for part in ("ends", "words", "counts", "rest"))
+            for order in ("bigram", "trigram")
+        ]
+
+    def start(self, kind: int) -> tuple[int, int]:
+        """The history before the first word of a text of this kind."""
+        return len(self.words) + kind, len(self.words) + kind
+
+    def counts(self, first: int, second: int, seen: list[int]) -> np.ndarray:
+        """Counts of all words after two others, (V,) int64, their sum below 2³⁸.
+
+        An order's count is its own discounted one, and its rest is shared out as the lower order says; all in
+        integers, which stay below 2⁶².
+        """
+        counts, total = self.unigrams, int(self.unigrams.sum())
+        for order, row in zip(self._orders, (second, self._trigram_rows.get((first, second))), strict=True):
+            if row is None:
+                continue
+            ends, words, own, rest = order
+            part = slice(ends[row - 1] if row else 0, ends[row])
+            counts = counts * rest[row]
+            counts[words[part]] += own[part] * total
+            total *= int(own[part].sum() + rest[row])
+        shift = max(0, total.bit_length() - 37)
+        counts = counts >> shift
+        if seen:
+            # Together at most a tenth, once many words have occurred.
+            counts[seen] += (total >> shift) // (10 * (len(seen) + 20))
+        return counts
+
+
+@lru_cache(maxsize=1)
+def word_model() -> WordModel:
+    """The model that ships with the package."""
+    return WordModel(load_table("text1"))
+
+
+class TextCoder:
+    """Writes or reads the texts of one file in turn: what occurred in one makes words of the next cheaper."""
+
+    def __init__(self) -> None:
+        self._model = word_model()
+        self._seen: list[int] = []
+        self._spelled: list[str] = []
+
+    def write(self, encoder: Encoder, text: str, kind: int) -> None:
+        """Writes one text of kind ``OVERALL``, ``DETAIL`` or ``NAME``.
+
+        Raises:
+            BitstreamError: more than 4,096 characters, or a lone surrogate.
+        """
+        if len(text) > MOST_CHARACTERS:
+            raise BitstreamError(f"A text has {len(text)} characters, {MOST_CHARACTERS} at most fit; shorten it.")
+        if surrogate := re.search("[\ud800-\udfff]", text):
+            raise BitstreamError(f"A text holds {surrogate.group()!r}, half a character; remove it.")
+        model = self._model
+        history, before = model.start(kind), ""
+        for word, spaced, capitals in split_tokens(text):
+            index = model.ids.get(word, SPELLED if is_word(word) else CODE_POINT)
+            encoder.symbol(index, model.counts(*history, self._seen))
+            if index == SPELLED:
+                self._write_spelled(encoder, word)
+            elif index == CODE_POINT:
+                encoder.number(ord(word), 0x110000)
+            encoder.symbol(int(spaced), self._space_counts(before, word))
+            if is_word(word):
+                encoder.symbol(capitals, self._capital_counts(before, index, kind))
+            history, before = self._advance(history, index), word
+        encoder.symbol(END, model.counts(*history, self._seen))
+
+    def read(self, decoder: Decoder, kind: int) -> str:
+        """Reads one text of a kind.
+
+        Raises:
+            BitstreamError: the bytes hold no text.
+        """
+        model = self._model
+        history, before, text = model.start(kind), "", ""
+        while (index := decoder.symbol(model.counts(*history, self._seen))) != END:
+            if index == SPELLED:
+                word = self._read_spelled(decoder)
+            elif index == CODE_POINT:
+                word = chr(decoder.number(0x110000))
+            else:
+                word = model.words[index]
+            spaced = bool(decoder.symbol(self._space_counts(before, word)))
+            capitals = decoder.symbol(self._capital_counts(before, index, kind)) if is_word(word) else LOWER
+            text += join_token(word, spaced, capitals)
+            if len(text) > MOST_CHARACTERS + 1 or "\ud800" <= word <= "\udfff":
+                raise BitstreamError("The coded text is damaged; fetch the file again.")
+            history, before = self._advance(history, index), word
+        if text and text[0] != " ":
+            raise BitstreamError("The coded text is damaged; fetch the file again.")
+        return text[1:]
+
+    def _write_spelled(self, encoder: Encoder, word: str) -> None:
+        if self._spelled:
+            encoder.bit(word in self._spelled, 1, 4)
+        if word in self._spelled:
+            encoder.number(self._spelled.index(word), len(self._spelled))
+            return
+        self._spelled.append(word)
+        before = last = LETTER_END
+        for letter in [*map(LETTERS.index, word), LETTER_END]:
+            encoder.symbol(letter, self._model.spelling[before, last])
+            before, last = last, letter
+
+    def _read_spelled(self, decoder: Decoder) -> str:
+        if self._spelled and decoder.bit(1, 4):
+            return self._spelled[decoder.number(len(self._spelled))]
+        word, before, last = "", LETTER_END, LETTER_END
+        while (letter := decoder.symbol(self._model.spelling[before, last])) != LETTER_END:
+            word += LETTERS[letter]
+            before, last = last, letter
+            if len(word) > MOST_CHARACTERS:
+                break
+        if not is_word(word):
+            raise BitstreamError("The coded text is damaged; fetch the file again.")
+        self._spelled.append(word)
+        return word
+
+    def _space_counts(self, before: str, word: str) -> np.ndarray:
+        return self._model.spaces[token_class(before) if before else START_CLASS, token_class(word)]
+
+    def _capital_counts(self, before: str, index: int, kind: int) -> np.ndarray:
+        if not before and kind != NAME:
+            return self._model.first_capitals[0]
+        if before and before in ".!?":
+            return self._model.first_capitals[1]
+        return self._model.capitals[index]
+
+    def _advance(self, history: tuple[int, int], index: int) -> tuple[int, int]:
+        if index >= COMMON_WORDS and index not in self._seen:
+            self._seen.append(index)
+        return history[1], index

@@ -1,0 +1,106 @@
+"""The command line: encode, decode, info, unpack, compare, train, demo.
+
+Every failure is one line on standard error with exit status 1; wrong usage exits with 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import __version__, commands
+from .errors import SedicError
+from .semantics import Limits
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit status."""
+    options = parser().parse_args(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, category, *_: (
+            print(f"Note: {message}", file=sys.stderr) if issubclass(category, UserWarning) else None
+        )
+        try:
+            options.run(options)
+        except SedicError as error:
+            print(str(error).replace("\n", " "), file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("Interrupted; files that were finished are kept.", file=sys.stderr)
+            return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options; defaults come from where they are used."""
+    limits = Limits()
+    top = argparse.ArgumentParser(prog="sedic", description="Pictures as files of about a thousand bytes.")
+    top.add_argument("--version", action="version", version=__version__)
+    kinds = top.add_subparsers(required=True, metavar="COMMAND")
+
+    encode = kinds.add_parser("encode", help="picture to .sedic")
+    encode.add_argument("image", type=Path)
+    encode.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.sedic")
+    words = encode.add_mutually_exclusive_group()
+    words.add_argument("--semantics", type=Path, metavar="S.json", help="words, and paths of masks beside the file")
+    words.add_argument("--endpoint", metavar="PROFILE", help="ask a vision-language model, see README, Words")
+    encode.add_argument("--objects", type=int, default=limits.objects, metavar="J", help="default: %(default)s")
+    encode.add_argument(
+        "--detail-words", type=int, default=limits.detail_words, metavar="N", help="default: %(default)s"
+    )
+    encode.add_argument(
+        "--overall-words", type=int, default=limits.overall_words, metavar="N", help="default: %(default)s"
+    )
+    encode.add_argument("--reference", default="av1", metavar="NAME[:QUALITY]", help="default: %(default)s")
+    encode.add_argument("--target-bpp", type=float, metavar="B", help="the file is at most this large")
+    encode.add_argument("--detector", type=Path, metavar="PATH", help="Grounding DINO, for objects without a mask")
+    encode.add_argument("--segmenter", type=Path, metavar="PATH", help="SAM; without it boxes are cut by GrabCut")
+    encode.add_argument("--weights", type=Path, metavar="DIR", help="weights of reference codecs that need any")
+    encode.set_defaults(run=commands.encode)
+
+    decode = kinds.add_parser("decode", help=".sedic to picture")
+    decode.add_argument("file", type=Path)
+    decode.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
+    decode.add_argument("--stages", type=Path, metavar="DIR", help="also write the picture after each stage there")
+    decode.add_argument("--until", choices=("reference", "object", "final"), default="final")
+    decode.add_argument("--models", default="embedded", metavar="DIR|embedded", help="default: %(default)s")
+    decode.add_argument("--object-steps", type=int, metavar="N")
+    decode.add_argument("--overall-steps", type=int, metavar="N")
+    decode.add_argument("--no-guidance", action="store_true", help="without attention guidance (Eq. 3)")
+    decode.add_argument("--no-fusion", action="store_true", help="without fusion of stages (Eq. 4)")
+    decode.add_argument("--seed", type=int, metavar="N", help="default: the file's")
+    decode.add_argument("--device", default="cpu", help="as PyTorch names it; default: %(default)s")
+    decode.add_argument("--weights", type=Path, metavar="DIR", help="weights of reference codecs that need any")
+    decode.set_defaults(run=commands.decode)
+
+    info = kinds.add_parser("info", help="what a file holds and what each part costs")
+    info.add_argument("file", type=Path)
+    info.add_argument("--json", action="store_true")
+    info.set_defaults(run=commands.info)
+
+    unpack = kinds.add_parser("unpack", help="reference, words and masks as ordinary files")
+    unpack.add_argument("file", type=Path)
+    unpack.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    unpack.add_argument("--weights", type=Path, metavar="DIR", help="weights of reference codecs that need any")
+    unpack.set_defaults(run=commands.unpack)
+
+    compare = kinds.add_parser("compare", help="PSNR and MS-SSIM of two pictures")
+    compare.add_argument("original", type=Path)
+    compare.add_argument("decoded", type=Path)
+    compare.add_argument("--json", action="store_true")
+    compare.set_defaults(run=commands.compare)
+
+    train = kinds.add_parser("train", help="make the shipped weights and tables again")
+    train.add_argument("what", choices=("text", "masks", "autoencoder", "diffusion"))
+    train.add_argument("--data", type=Path, required=True, metavar="DIR")
+    train.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a run found there is resumed")
+    train.add_argument("--minutes", type=float, metavar="N", help="budget of autoencoder and diffusion")
+    train.set_defaults(run=commands.train)
+
+    demo = kinds.add_parser("demo", help="encode and decode the shipped photograph, without ComfyUI")
+    demo.add_argument("-o", "--output", type=Path, default=Path("out"), metavar="DIR", help="default: %(default)s")
+    demo.set_defaults(run=commands.demo)
+    return top

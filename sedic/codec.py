@@ -1,0 +1,191 @@
+"""From a picture and its semantics to a ``.sedic`` file and back: joins the file, the reference and the decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .bitstream import BitstreamError, Hints, SedicFile
+from .errors import SedicError
+from .reference.registry import CodecError, ReferenceCodec, codec_by_id, parse_reference
+from .semantics import Limits, Semantics
+
+if TYPE_CHECKING:
+    from .restoration.denoiser import Models
+    from .restoration.stages import Settings, Stage
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An encoded reference, Ĩ0: which codec at which quality, its bytes, and the picture's size."""
+
+    codec_id: int
+    quality: int
+    data: bytes
+    width: int
+    height: int
+    fingerprint: bytes = b""
+
+    def picture(self, models: Path | None = None) -> np.ndarray:
+        """Decodes it at the picture's size, (H, W, 3) uint8; ``models`` holds weights, for codecs that need any.
+
+        Raises:
+            CodecError: damaged bytes, or other weights than those it was written with.
+        """
+        codec = codec_by_id(self.codec_id, models)
+        own = codec.fingerprint(self.quality)
+        if own != self.fingerprint:
+            raise CodecError(
+                f"The reference was written with {codec.name} weights {self.fingerprint.hex() or 'none'}, found are "
+                f"{own.hex() or 'none'}; use the weights that the sender used."
+            )
+        return codec.decode(self.data, (self.width, self.height), self.quality)
+
+
+def encode_reference(image: np.ndarray, reference: str = "av1", models: Path | None = None) -> Reference:
+    """Encodes a picture, (H, W, 3) uint8, with a codec named ``NAME[:QUALITY]``."""
+    return _encode(image, *parse_reference(reference, models))
+
+
+def _encode(image: np.ndarray, codec: ReferenceCodec, quality: int) -> Reference:
+    data = codec.encode(image, quality)
+    return Reference(codec.id, quality, data, image.shape[1], image.shape[0], codec.fingerprint(quality))
+
+
+def pack(reference: Reference, semantics: Semantics, hints: Hints = Hints()) -> SedicFile:
+    """Joins a reference and semantics to a file."""
+    return SedicFile(
+        reference.width,
+        reference.height,
+        codec_id=reference.codec_id,
+        quality=reference.quality,
+        reference=reference.data,
+        semantics=semantics,
+        fingerprint=reference.fingerprint,
+        hints=hints,
+    )
+
+
+def encode(
+    image: np.ndarray,
+    semantics: Semantics,
+    reference: str = "av1",
+    limits: Limits = Limits(),
+    target_bpp: float | None = None,
+    hints: Hints = Hints(),
+    models: Path | None = None,
+) -> SedicFile:
+    """Encodes a picture.
+
+    Args:
+        image: (H, W, 3) uint8.
+        semantics: words and masks of the picture's size; cut to the limits with a warning.
+        reference: ``NAME[:QUALITY]``.
+        limits: most objects and words.
+        target_bpp: spends what words and masks leave of this on the reference; None takes its quality as it is.
+        hints: for the decoder, where they differ from its defaults.
+        models: folder of reference codecs' weights.
+
+    Raises:
+        SedicError: the picture, the semantics or the budget cannot be used.
+    """
+    semantics = semantics.limited(limits)
+    codec, quality = parse_reference(reference, models)
+    if target_bpp is None:
+        return pack(_encode(image, codec, quality), semantics, hints)
+    return _within_budget(image, semantics, codec, target_bpp, hints)
+
+
+def _within_budget(
+    image: np.ndarray, semantics: Semantics, codec: ReferenceCodec, target_bpp: float, hints: Hints
+) -> SedicFile:
+    """The file with the highest reference quality that is at most ``target_bpp``, by bisection over qualities."""
+    low, high = codec.qualities[0], codec.qualities[-1]
+    best: SedicFile | None = None
+    smallest: float | None = None
+    while low <= high:
+        quality = (low + high) // 2
+        try:
+            file = pack(_encode(image, codec, quality), semantics, hints)
+        except CodecError:
+            if quality == codec.qualities[-1]:
+                raise
+            low = quality + 1  # a quality too low for this picture
+            continue
+        if file.bits_per_pixel <= target_bpp:
+            best, low = file, quality + 1
+        else:
+            smallest, high = file.bits_per_pixel, quality - 1
+    if best is None:
+        raise SedicError(
+            f"{target_bpp} bpp is too little for this picture with its words and masks; the smallest file is "
+            f"{smallest:.4f} bpp: raise --target-bpp, or use fewer objects or words."
+        )
+    return best
+
+
+def reference_of(file: SedicFile) -> Reference:
+    """The reference inside a file.
+
+    Raises:
+        BitstreamError: it has not arrived.
+    """
+    if file.reference is None:
+        raise BitstreamError(f"The file's reference is missing, so there is no picture yet. {file.missing}")
+    return Reference(file.codec_id, file.quality, file.reference, file.width, file.height, file.fingerprint)
+
+
+def settings_of(file: SedicFile, settings: Settings) -> Settings:
+    """``settings`` with the file's hints applied."""
+    hints: dict[str, Any] = {"seed": file.hints.seed}
+    if file.hints.object_steps is not None:
+        hints["object_steps"] = file.hints.object_steps
+    if file.hints.overall_steps is not None:
+        hints["overall_steps"] = file.hints.overall_steps
+    if not file.hints.guidance:
+        hints["guide"] = False
+    return replace(settings, **hints)
+
+
+def decode(
+    file: SedicFile,
+    models: Models,
+    settings: Settings,
+    until: str = "final",
+    progress: Any = None,
+    weights: Path | None = None,
+) -> Iterator[Stage]:
+    """Algorithm 1 on a file, with whatever words and masks have arrived; see :func:`.restoration.stages.decode`."""
+    import torch
+
+    from .restoration import stages
+
+    pixels = reference_of(file).picture(weights)
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255  # H,W,3 -> 1,3,H,W
+    yield from stages.decode(models, image, file.semantics, settings, until, progress)
+
+
+def to_pixels(image: Any) -> np.ndarray:
+    """A stage's picture, (1, 3, H, W) in [0, 1], as (H, W, 3) uint8."""
+    return image[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def load_models(where: str = "embedded", device: str = "cpu") -> Models:
+    """The embedded models, or a folder in diffusers' layout with a ``controlnet`` beside ``unet``.
+
+    Raises:
+        SedicError: missing or unfit files.
+    """
+    from .models import embedded
+    from .restoration.diffusers_denoiser import DiffusersModels
+
+    if where != "embedded":
+        return DiffusersModels.from_folder(Path(where), device)
+    parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}
+    return DiffusersModels(
+        **parts, tokenizer=embedded.tokenizer(), prediction=embedded.PREDICTION, latent_condition=True
+    )

@@ -1,0 +1,228 @@
+"""What the commands of ``cli`` do; each takes the parsed options and raises SedicError for what a person can mend."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .bitstream import SedicFile
+from .errors import SedicError
+from .semantics import Limits, Semantics
+
+
+def encode(options: argparse.Namespace) -> None:
+    """A picture, with words and masks, to a file."""
+    from . import codec
+    from .picture import read_picture
+
+    image = read_picture(options.image)
+    size = image.shape[1], image.shape[0]
+    limits = Limits(options.objects, detail_words=options.detail_words, overall_words=options.overall_words)
+    semantics = Semantics()
+    if options.semantics:
+        semantics = Semantics.read(options.semantics, size).limited(limits)
+    elif options.endpoint:
+        from .understanding.endpoints import read_endpoint
+        from .understanding.textualize import textualize
+
+        semantics = textualize(image, read_endpoint(options.endpoint), limits)
+    semantics = _located(image, semantics, options)
+    file = codec.encode(image, semantics, options.reference, limits, options.target_bpp, models=options.weights)
+    file.write(options.output)
+    print(f"{options.output}: {_size(file)} bytes, {file.bits_per_pixel:.4f} bpp")
+
+
+def _located(image: Any, semantics: Semantics, options: argparse.Namespace) -> Semantics:
+    """Masks for the objects that have none, where a detector was named; otherwise a note for each of them."""
+    if options.detector:
+        from .understanding.grounding import load_detector
+        from .understanding.locate import locate
+        from .understanding.segment import load_segmenter
+
+        segmenter = load_segmenter(options.segmenter) if options.segmenter else None
+        semantics, notes = locate(image, semantics, load_detector(options.detector), segmenter)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+    for o in semantics.objects:
+        if o.mask is None:
+            warnings.warn(
+                f"{o.name!r} has no mask, so its stage will be skipped; add one, or name a --detector.", stacklevel=2
+            )
+    return semantics
+
+
+def decode(options: argparse.Namespace) -> None:
+    """A file to a picture, stage by stage."""
+    from . import codec
+    from .picture import write_picture
+    from .restoration.stages import Settings
+
+    file = SedicFile.read(options.file)
+    if file.missing:
+        warnings.warn(file.missing, stacklevel=2)
+    settings = codec.settings_of(file, Settings())
+    chosen = {"object_steps": options.object_steps, "overall_steps": options.overall_steps, "seed": options.seed}
+    settings = replace(settings, **{key: value for key, value in chosen.items() if value is not None})
+    settings = replace(settings, guide=settings.guide and not options.no_guidance, fuse=not options.no_fusion)
+    for name in ("object_steps", "overall_steps"):
+        if getattr(settings, name) < 1:
+            raise SedicError(f"--{name.replace('_', '-')} is {getattr(settings, name)}; it must be 1 or more.")
+    picture = codec.reference_of(file).picture(options.weights)
+    if options.stages:
+        _folder(options.stages)
+        write_picture(options.stages / "reference.png", picture)
+    # Written at once, so that whatever goes wrong later, there is a picture.
+    write_picture(options.output, picture)
+    if options.until == "reference":
+        return
+    models = codec.load_models(options.models, options.device)
+    started = time.monotonic()
+    for stage in codec.decode(file, models, settings, options.until, _progress, options.weights):
+        picture = codec.to_pixels(stage.image)
+        if options.stages:
+            write_picture(options.stages / f"{stage.name}.png", picture)
+        write_picture(options.output, picture)
+        print(f"{stage.name}: {time.monotonic() - started:.1f} s")
+        started = time.monotonic()
+
+
+def _progress(name: str) -> Any:
+    from tqdm import tqdm
+
+    bar = tqdm(desc=name, unit="step", leave=False)
+
+    def tell(step: int, denoised: Any, x: Any) -> None:
+        bar.update()
+
+    return tell
+
+
+def description(file: SedicFile) -> dict[str, Any]:
+    """What ``sedic info --json`` prints; the sections' bytes add up to the file's."""
+    from .reference.registry import codec_by_id
+
+    sections = []
+    for section in file.sections:
+        row: dict[str, Any] = {"name": section.name, "bytes": section.bytes}
+        if section.name.startswith("object"):
+            row |= {"text_bytes": section.text_bytes, "mask_bytes": section.mask_bytes}
+        sections.append(row)
+    result = {
+        "format": "SEDIC 1",
+        "width": file.width,
+        "height": file.height,
+        "bytes": _size(file),
+        "bpp": file.bits_per_pixel,
+        "sections": sections,
+        "reference": {"codec": codec_by_id(file.codec_id).name, "quality": file.quality},
+        "semantics": json.loads(file.semantics.to_json()),
+    }
+    return result | ({"missing": file.missing} if file.missing else {})
+
+
+def _size(file: SedicFile) -> int:
+    return sum(section.bytes for section in file.sections)
+
+
+def info(options: argparse.Namespace) -> None:
+    """Prints what a file holds."""
+    facts = description(SedicFile.read(options.file))
+    if options.json:
+        print(json.dumps(facts, ensure_ascii=False, indent=1))
+        return
+    codec = facts["reference"]
+    print(f"{facts['width']}×{facts['height']}, {facts['bytes']} bytes, {facts['bpp']:.4f} bpp")
+    for section in facts["sections"]:
+        split = f"  (words {section['text_bytes']}, mask {section['mask_bytes']})" if "text_bytes" in section else ""
+        name = (
+            f"{section['name']} {codec['codec']}:{codec['quality']}"
+            if section["name"] == "reference"
+            else section["name"]
+        )
+        print(f"  {name:<20}{section['bytes']:>6} bytes{split}")
+    print(f"  {facts['semantics']['overall']}")
+    for row in facts["semantics"]["objects"]:
+        print(f"  {row['name']}: {row['detail']}")
+    if "missing" in facts:
+        print(f"  {facts['missing']}")
+
+
+def unpack(options: argparse.Namespace) -> None:
+    """Writes a file's parts as ordinary files."""
+    from . import codec
+    from .picture import write_picture
+
+    file = SedicFile.read(options.file)
+    _folder(options.output)
+    try:
+        write_picture(options.output / "reference.png", codec.reference_of(file).picture(options.weights))
+    finally:
+        # A reference that cannot be decoded here takes nothing from the words and masks.
+        names: list[str | None] = []
+        for j, o in enumerate(file.semantics.objects, 1):
+            names.append(None if o.mask is None else f"object{j}.png")
+            if o.mask is not None:
+                write_picture(options.output / f"object{j}.png", o.mask.astype("uint8") * 255)
+        (options.output / "semantics.json").write_text(file.semantics.to_json(names) + "\n", encoding="utf-8")
+    if file.missing:
+        warnings.warn(file.missing, stacklevel=2)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Prints how close two pictures are."""
+    from .metrics.fidelity import fidelity
+    from .picture import read_picture
+
+    figures = fidelity(read_picture(options.original), read_picture(options.decoded))
+    if options.json:
+        print(json.dumps(figures))
+        return
+    structure = "MS-SSIM needs larger pictures" if figures["ms_ssim"] is None else f"MS-SSIM {figures['ms_ssim']:.4f}"
+    noise = "The pictures are equal" if figures["psnr"] is None else f"PSNR {figures['psnr']:.2f} dB"
+    print(f"{noise}, {structure}")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Makes shipped weights or tables again."""
+    import importlib
+
+    module = importlib.import_module(f".training.{options.what}", __package__)
+    try:
+        if options.what in ("text", "masks"):
+            module.train(options.data, options.output)
+        else:
+            config = module.Config()
+            module.train(options.data, options.output, replace(config, minutes=options.minutes or config.minutes))
+    except FileNotFoundError as error:
+        raise SedicError(f"{error}; --data takes the folder that training reads.") from error
+
+
+def demo(options: argparse.Namespace) -> None:
+    """Encodes, shows, decodes and compares the shipped photograph."""
+    from .cli import parser
+    from .demo import PHOTOGRAPH, SEMANTICS
+
+    _folder(options.output)
+    file = options.output / f"{PHOTOGRAPH.stem}.sedic"
+    steps = [
+        ["encode", str(PHOTOGRAPH), "--semantics", str(SEMANTICS), "-o", str(file)],
+        ["info", str(file)],
+        ["decode", str(file), "-o", str(options.output / "final.png"), "--stages", str(options.output)],
+        ["compare", str(PHOTOGRAPH), str(options.output / "final.png")],
+    ]
+    for step in steps:
+        print("sedic " + " ".join(step))
+        chosen = parser().parse_args(step)
+        chosen.run(chosen)
+
+
+def _folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SedicError(f"The folder {path} cannot be made ({error}); name another.") from error

@@ -1,0 +1,80 @@
+"""Eq. 4: keeping everything outside an object as the stage before left it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .energy import mask_on_grid
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A stage's latents at every noise level.
+
+    Attributes:
+        sigmas: falling noise levels, (n + 1,), the last one 0.
+        latents: x at each of them, n + 1 tensors (1, C, h, w).
+    """
+
+    sigmas: Tensor
+    latents: tuple[Tensor, ...]
+
+    @classmethod
+    def of_latent(cls, latent: Tensor, sigmas: Tensor, noise: Tensor) -> Trajectory:
+        """A clean latent as if it had been restored: ``noise`` is added at each σ, none at 0 (before object 1)."""
+        return cls(sigmas, tuple(latent + sigma * noise for sigma in sigmas))
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """What to keep from the stage before.
+
+    Attributes:
+        mask: M_j, (H, W) in {0, 1}, in pixels of the picture: 1 where this stage's own latent is used.
+        previous: the trajectory of stage j − 1, or a clean latent (1, C, h, w) that stands for one.
+    """
+
+    mask: Tensor
+    previous: Trajectory | Tensor
+
+
+def fuse(current: Tensor, previous: Tensor, mask: Tensor) -> Tensor:
+    """M ⊙ z_j + (1 − M) ⊙ z_{j−1} (Eq. 4); both latents (1, C, h, w) at one noise level, mask (h, w)."""
+    return mask * current + (1 - mask) * previous
+
+
+def previous_trajectory(fusion: Fusion, sigmas: Tensor, noise: Tensor) -> Trajectory:
+    """The trajectory to fuse with, on this stage's noise levels.
+
+    Args:
+        fusion: mask and previous stage.
+        sigmas: this stage's noise levels.
+        noise: standard normal, for a previous stage that is a clean latent.
+
+    Raises:
+        ValueError: the stages run on different noise levels or latent sizes.
+    """
+    previous = fusion.previous
+    if isinstance(previous, Tensor):
+        previous = Trajectory.of_latent(previous.to(noise), sigmas, noise)
+    if previous.latents[-1].shape != noise.shape:
+        before, now = tuple(previous.latents[-1].shape), tuple(noise.shape)
+        raise ValueError(f"The previous stage's latent is {before}, this one's {now}; restore all objects at one size.")
+    if len(previous.sigmas) != len(sigmas) or not torch.equal(previous.sigmas.cpu(), sigmas.cpu()):
+        raise ValueError(
+            f"The previous stage ran {_grid(previous.sigmas)}, this one {_grid(sigmas)}; give all object stages the "
+            "same steps and scheduler."
+        )
+    return previous
+
+
+def latent_mask(mask: Tensor, x: Tensor) -> Tensor:
+    """A picture's mask on the latent grid of ``x``, (h, w), same device and dtype."""
+    return mask_on_grid(mask, (x.shape[-2], x.shape[-1])).to(x)
+
+
+def _grid(sigmas: Tensor) -> str:
+    return f"{len(sigmas) - 1} steps from sigma {sigmas[0].item():.3f} (second {sigmas[1].item():.3f})"

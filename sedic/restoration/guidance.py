@@ -1,0 +1,90 @@
+"""Eq. 3: moving the latent so that an object's attention falls into its mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .denoiser import ATTENTION_LAYERS, Denoiser
+from .energy import mean_energy
+
+
+@dataclass(frozen=True)
+class GuidanceSettings:
+    """How strongly and how long to guide; the one place for these defaults.
+
+    Attributes:
+        eta: step size η of Eq. 3 (the paper: 30 to 50 work well, 40 by default).
+        t_prime: T′ as a fraction of T; guided while t / T > T′. The paper does not give it; the first fifth of
+            the steps follows ref. [41].
+        updates: most inner updates a step (ref. [41]: 5).
+        threshold: inner updates end when the energy falls to it (ref. [41]: 0.2).
+        layers: which cross-attention is read, one of :data:`~.denoiser.ATTENTION_LAYERS`.
+    """
+
+    eta: float = 40.0
+    t_prime: float = 0.8
+    updates: int = 5
+    threshold: float = 0.2
+    layers: str = ATTENTION_LAYERS[0]
+
+    def active(self, step: int, steps: int) -> bool:
+        """Whether ``step`` of ``steps`` is guided; t / T counts down from 1 with the steps, whatever the schedule."""
+        return self.eta > 0 and 1 - step / steps > self.t_prime
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """One object's guidance.
+
+    Attributes:
+        mask: M, (H, W) in {0, 1}, in pixels of the picture that is restored.
+        tokens: k, positions of the object's name in its prompt.
+        settings: η, T′ and the rest.
+    """
+
+    mask: Tensor
+    tokens: tuple[int, ...]
+    settings: GuidanceSettings = GuidanceSettings()
+
+
+def guide(
+    denoiser: Denoiser, x: Tensor, sigma: Tensor, guidance: Guidance, watch: Callable[[float], None] | None = None
+) -> Tensor:
+    """Eq. 3, repeated while the energy is above the threshold: z ← z − η ∇_z E.
+
+    With x = z √(1 + σ²) the same step reads x ← x − η (1 + σ²) ∇ₓE.
+
+    Args:
+        denoiser: gives the attention.
+        x: latent, (1, C, h, w).
+        sigma: its noise level, scalar.
+        guidance: mask, tokens, settings.
+        watch: told every energy that is computed.
+
+    Returns:
+        The moved latent, without gradient.
+
+    Raises:
+        FloatingPointError: the gradient is not finite.
+    """
+    settings = guidance.settings
+    for _ in range(settings.updates):
+        with torch.enable_grad():
+            leaf = x.detach().clone().requires_grad_()
+            energy = mean_energy(denoiser.attention(leaf, sigma, settings.layers), guidance.mask, guidance.tokens)
+            value = energy.item()
+            if watch:
+                watch(value)
+            if value <= settings.threshold:
+                break
+            (gradient,) = torch.autograd.grad(energy, leaf)
+        if not bool(torch.isfinite(gradient).all()):
+            raise FloatingPointError(
+                "The guidance gradient is not finite; lower eta or turn guidance off for this model."
+            )
+        x = x - settings.eta * (1 + sigma**2) * gradient
+    return x

@@ -1,0 +1,134 @@
+"""Reading the files of detectors and segmenters: what kind a path is, and its tensors. Nothing downloads."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SedicError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+SUFFIXES = (".pth", ".pt", ".safetensors")
+# What torch's restricted unpickler stumbles over in bytes that are no checkpoint.
+_BAD_BYTES = (ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error)
+
+
+class ModelError(SedicError):
+    """A model's file or folder is missing or cannot be used."""
+
+
+def model_type(folder: Path) -> str:
+    """``model_type`` of the config.json of a transformers folder; "" where there is none."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(config.get("model_type", "")) if isinstance(config, dict) else ""
+
+
+def models_in(folder: Path, types: tuple[str, ...]) -> list[str]:
+    """Names of the models right inside a folder: checkpoint files, and transformers folders of these types."""
+    if not folder.is_dir():
+        return []
+    entries = sorted(folder.iterdir())
+    return [e.name for e in entries if (e.suffix.lower() in SUFFIXES and e.is_file()) or model_type(e) in types]
+
+
+def require(path: Path, what: str, source: str) -> None:
+    """Raises :class:`ModelError`, which names file, folder and source, unless the path exists."""
+    if not path.exists():
+        raise ModelError(
+            f"{what} {path.name} is not in {path.parent.absolute()}; get it from {source} and put it there, "
+            "or give masks or boxes instead."
+        )
+
+
+def read_tensors(path: Path, what: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint file, with the wrappers that training scripts leave around them taken off.
+
+    Raises:
+        ModelError: not a checkpoint, damaged, or one that would run code when loaded.
+    """
+    import torch
+
+    try:
+        if path.suffix.lower() == ".safetensors":
+            from safetensors import SafetensorError
+            from safetensors.torch import load_file
+
+            try:
+                tensors: Any = load_file(path)
+            except SafetensorError as error:
+                raise ModelError(_damaged(path, what)) from error
+        else:
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, *_BAD_BYTES) as error:
+        raise ModelError(_damaged(path, what)) from error
+    for wrapper in ("model", "state_dict"):
+        if isinstance(tensors, dict) and isinstance(tensors.get(wrapper), dict):
+            tensors = tensors[wrapper]
+    if not isinstance(tensors, dict) or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
+        raise ModelError(_damaged(path, what))
+    return {str(k).removeprefix("module."): t for k, t in tensors.items()}
+
+
+def load_folder(kind: Any, folder: Path, what: str, **changes: object) -> PreTrainedModel:
+    """The model of a transformers folder, from its local files only, in evaluation mode.
+
+    Args:
+        kind: the model's class, or an Auto class.
+        folder: with config.json and weights.
+        what: named in errors.
+        changes: attributes to set on the configuration.
+
+    Raises:
+        ModelError: a file is missing or damaged, or some weights are.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        for key, value in changes.items():
+            setattr(config, key, value)
+        model, told = kind.from_pretrained(folder, config=config, local_files_only=True, output_loading_info=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"The folder {folder} cannot be read as {what} ({reason}); fetch it again.") from error
+    _whole(told, folder, what)
+    return model.eval()
+
+
+def load_tensors(kind: Any, config: object, tensors: dict[str, Tensor], path: Path, what: str) -> PreTrainedModel:
+    """A model from tensors under the names of its transformers folder, in evaluation mode, on the CPU.
+
+    Raises:
+        ModelError: a tensor is missing, left over, or of another shape.
+    """
+    try:
+        model, told = kind.from_pretrained(None, config=config, state_dict=tensors, output_loading_info=True)
+    except RuntimeError as error:
+        raise ModelError(_damaged(path, what)) from error
+    _whole(told, path, what)
+    return model.eval()
+
+
+def _whole(told: dict, path: Path, what: str) -> None:
+    """Weights that do not land are an error, never silence: transformers fills gaps with random numbers."""
+    lost = [str(k) for key in ("missing_keys", "unexpected_keys", "mismatched_keys") for k in told[key]]
+    # Grounding DINO never reads the last norm of its Swin backbone: the class has it, original checkpoints do not.
+    lost = [k for k in lost if ".swin.layernorm." not in k]
+    if lost:
+        raise ModelError(
+            f"{path} is not a whole {what}: {len(lost)} weights do not fit, first {lost[0]}; fetch it again."
+        )
+
+
+def _damaged(path: Path, what: str) -> str:
+    return f"{path} cannot be read as a checkpoint of {what}; it is damaged or of another kind: fetch it again."

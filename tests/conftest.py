@@ -1,0 +1,36 @@
+"""Fixtures of all tests: the repository's folder, the pictures beside it, a ComfyUI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from headless.comfyui import find
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The repository's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of pictures, descriptions and masks beside the repository, or the one that SEDIC_SHARED names."""
+    folder = Path(os.environ.get("SEDIC_SHARED") or ROOT.parent / "shared") / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the pictures of {folder}, which are not here; SEDIC_SHARED names another place")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def comfyui_path() -> Path:
+    """The folder of the ComfyUI that COMFYUI_PATH names, else of the one that run.py fetched."""
+    path = find()
+    if path is None:
+        pytest.skip("needs a ComfyUI: `python run.py test` fetches one, COMFYUI_PATH names another")
+    return path

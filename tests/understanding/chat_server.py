@@ -1,0 +1,70 @@
+"""A server on loopback that speaks chat completions, and whatever faults it is told to have."""
+
+from __future__ import annotations
+
+import json
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from sedic.understanding.endpoints import Endpoint
+
+KEY = "sk-planted-0123456789"
+GOOD = {
+    "objects": [{"name": "red barn", "detail": "weathered boards"}, {"name": "pond", "detail": ""}],
+    "overall": "a red barn beside a pond",
+}
+
+
+def completion(content, **message):
+    """A good response with this content."""
+    choice = {"index": 0, "finish_reason": message.pop("finish_reason", "stop")}
+    choice["message"] = {"role": "assistant", "content": content, **message}
+    return 200, json.dumps({"id": "1", "object": "chat.completion", "created": 0, "model": "eyes", "choices": [choice]})
+
+
+def failure(status, text=f"it broke; your key was {KEY}"):
+    """An error response that repeats the key."""
+    return status, json.dumps({"error": {"message": text, "type": "error", "code": None}})
+
+
+class Server(ThreadingHTTPServer):
+    """Speaks chat completions: gives the answers in turn, the last one for ever, and keeps what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        """Listens on a free port."""
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers, self.asked, self.keys, self.delay = [completion(json.dumps(GOOD))], [], [], 0.0
+
+    def endpoint(self, **changes):
+        """The profile that reaches this server."""
+        base_url = f"http://127.0.0.1:{self.server_port}/v1"
+        return Endpoint(**{"name": "home", "base_url": base_url, "model": "eyes", "key": KEY, "timeout": 10, **changes})
+
+    def handle_error(self, request, client_address):
+        """A client that hung up is part of the tests."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    def do_POST(self):
+        """The server's next answer, after its delay."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(body)
+        self.server.keys.append(self.headers.get("Authorization"))
+        time.sleep(self.server.delay)
+        answers = self.server.answers
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        status, text = answer(body) if callable(answer) else answer
+        data = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json" if text[:1] == "{" else "text/html")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("retry-after-ms", "1")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_args):
+        """Silence."""

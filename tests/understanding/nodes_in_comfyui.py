@@ -1,0 +1,78 @@
+"""Runs the two nodes inside ComfyUI's modules, in a process of its own; prints what came out as JSON.
+
+Arguments: ComfyUI's folder, the repository, a folder for models and pictures.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import sys
+import types
+from pathlib import Path
+
+COMFYUI, REPOSITORY, BASE = map(Path, sys.argv[1:4])
+sys.argv = ["main.py", "--cpu", "--base-directory", str(BASE)]
+sys.path.insert(0, str(COMFYUI))
+
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+pack = types.ModuleType("some_other_name")
+pack.__path__ = [str(REPOSITORY)]
+sys.modules["some_other_name"] = pack
+encode = importlib.import_module("some_other_name.nodes.encode")
+SedicError = importlib.import_module("some_other_name.sedic.errors").SedicError
+
+
+def told(call):
+    """The sentence of the error that ``call`` ends in."""
+    try:
+        call()
+    except SedicError as error:
+        return str(error)
+    return ""
+
+
+def main():
+    words, masks = encode.NODES
+    picture = torch.rand(1, 90, 120, 3)
+    result = {"info": {node.GET_SCHEMA().node_id: node.GET_NODE_INFO_V1() for node in encode.NODES}}
+    say = {"image": picture, "endpoint": "home", "objects": 3, "detail_words": 2, "overall_words": 50}
+    typed = words.execute(mode="typed", text="barn: red old wood\npond: wet\noverall: a quiet yard", **say)
+    result["typed"] = typed.ui.as_dict()["text"][0]
+    result["no profile"] = told(lambda: words.execute(mode="endpoint", text="", **say))
+
+    shared = {"image": picture, "semantics": typed.args[0], "detector": "none", "segmenter": "none", "boxes": ""}
+    left = torch.zeros(1, 45, 60)
+    left[:, :, :30] = 1
+    found, batch, preview = masks.execute(**{**shared, "mode": "auto", "boxes": "-\n70 10 110 80", "mask_1": left}).args
+    result["given"] = [[float(m[:, :60].mean()), float(m[:, 60:].mean())] for m in batch]
+    result["shapes"] = [list(batch.shape), list(preview.shape), [list(o.mask.shape) for o in found.objects]]
+    result["nothing"] = told(lambda: masks.execute(**{**shared, "mode": "masks"}))
+    result["no detector"] = told(lambda: masks.execute(**{**shared, "mode": "models"}))
+    result["missing"] = masks.validate_inputs("groundingdino_swint_ogc.pth", "none")
+    result["way out"] = masks.validate_inputs("../../secret.pth", "none")
+    result["there"] = masks.validate_inputs("small-dino", "small-sam")
+
+    models = {**shared, "mode": "models", "detector": "small-dino", "segmenter": "small-sam"}
+    locate = encode.locate
+    # The small models are random: only a threshold says whether they find something.
+    encode.locate = functools.partial(locate, box_threshold=1.0)
+    dropped = masks.execute(**models)
+    result["dropped"] = dropped.ui["text"][0]
+    result["empty batch"] = list(dropped.args[1].shape)
+    encode.locate = functools.partial(locate, box_threshold=0.0, text_threshold=0.0)
+    found = masks.execute(**models)
+    result["by models"] = [bool(np.isin(o.mask, (0, 1)).all()) for o in found.args[0].objects]
+    print(json.dumps(result))
+
+
+# As ComfyUI does: weights loaded inside are inference tensors.
+with torch.inference_mode():
+    main()

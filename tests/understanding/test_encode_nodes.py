@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .test_grounding import folder as small_dino  # noqa: F401
+from .test_segment import folder as small_sam  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def ran(comfyui_path, repository, small_dino, small_sam, tmp_path_factory):  # noqa: F811
+    """What the two nodes gave inside ComfyUI."""
+    base = tmp_path_factory.mktemp("comfyui")
+    for kind, folder in (("grounding-dino", small_dino), ("sams", small_sam)):
+        shutil.copytree(folder, base / "models" / kind / folder.name)
+    script = Path(__file__).with_name("nodes_in_comfyui.py")
+    command = [sys.executable, str(script), str(comfyui_path), str(repository), str(base)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=base, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_every_input_has_a_tooltip_and_none_takes_a_key(ran):
+    for info in ran["info"].values():
+        for group in info["input"].values():
+            for name, spec in group.items():
+                assert spec[1].get("tooltip"), name
+                assert "key" not in name
+    order = ran["info"]["SEDIC_GroundedSAM"]["input_order"]
+    assert order["required"] == ["image", "semantics", "mode", "detector", "segmenter", "boxes"]
+    assert order["optional"] == ["mask_1", "mask_2", "mask_3"]
+
+
+def test_models_are_offered_beside_none(ran):
+    required = ran["info"]["SEDIC_GroundedSAM"]["input"]["required"]
+    assert [required[k][1]["options"] for k in ("detector", "segmenter")] == [
+        ["none", "small-dino"],
+        ["none", "small-sam"],
+    ]
+
+
+def test_typed_words_are_shown_within_the_limits(ran):
+    assert ran["typed"].startswith("barn: red old\npond: wet\noverall: a quiet yard\n")
+    assert "1 cut" in ran["typed"]
+
+
+def test_a_missing_profile_is_told_with_the_file_to_write(ran):
+    assert "endpoints.toml" in ran["no profile"]
+
+
+def test_a_painted_mask_fits_the_picture_and_a_box_feeds_the_next_object(ran):
+    (left, beside), (_, right) = ran["given"]
+    assert (left, beside) == (1, 0)
+    assert right > 0
+    assert ran["shapes"] == [[2, 90, 120], [1, 90, 120, 3], [[90, 120], [90, 120]]]
+
+
+def test_what_is_missing_is_told(ran):
+    assert "no mask, box or detector for object 1, 'barn'" in ran["nothing"]
+    assert "needs a detector" in ran["no detector"]
+    for part in ("groundingdino_swint_ogc.pth", "grounding-dino", "github.com/IDEA-Research"):
+        assert part in ran["missing"]
+    assert ran["there"] is True
+
+
+def test_a_model_name_is_no_way_out_of_the_models_folder(ran):
+    assert "grounding-dino" in ran["way out"]
+    assert ".." not in ran["way out"]
+
+
+def test_models_find_and_drop_under_inference_mode(ran):
+    assert "Hallucination: 'barn'" in ran["dropped"]
+    assert ran["empty batch"] == [1, 90, 120]
+    assert ran["by models"]
+    assert all(ran["by models"])

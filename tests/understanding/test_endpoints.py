@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from sedic.understanding.endpoints import Endpoint, EndpointError, read_endpoint
+
+KEY = "sk-planted-0123456789"
+GOOD = 'base_url = "http://127.0.0.1:8080/v1"\nmodel = "eyes"\n'
+
+
+def write(tmp_path, text):
+    path = tmp_path / "endpoints.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_profile_is_read_with_its_key_from_the_environment(tmp_path):
+    path = write(tmp_path, f'[home]\n{GOOD}key_env = "EYES_KEY"\ntimeout = 7\n')
+    endpoint = read_endpoint("home", path, {"EYES_KEY": KEY})
+    assert endpoint == Endpoint("home", "http://127.0.0.1:8080/v1", "eyes", KEY, 7.0)
+
+
+def test_a_missing_file_is_named_with_what_to_write_into_it(tmp_path):
+    with pytest.raises(EndpointError, match=r"no endpoint file .*nowhere\.toml; write it, e\.g\. .*base_url"):
+        read_endpoint("home", tmp_path / "nowhere.toml")
+
+
+def test_a_missing_profile_names_those_that_are_there(tmp_path):
+    with pytest.raises(EndpointError, match=r"'work' is not in .*endpoints\.toml \(there: home\)"):
+        read_endpoint("work", write(tmp_path, f"[home]\n{GOOD}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f'[home]\n{GOOD}key_env = "EYES_KEY"', "variable EYES_KEY .* not set"),
+        ('[home]\nmodel = "eyes"', "needs 'base_url'"),
+        ('[home]\nbase_url = "http://localhost/v1"\nmodel = 3', "needs 'model'"),
+        ('[home]\nbase_url = "localhost:8080"\nmodel = "eyes"', "must look like http"),
+        ('[home]\nbase_url = "http://localhost:99999/v1"\nmodel = "eyes"', "must look like http"),
+        (f"[home]\n{GOOD}timeout = -1", "timeout .* above 0"),
+        (f"[home]\n{GOOD}timeout = nan", "timeout .* above 0"),
+        ("[home\n", "is not TOML"),
+        ("home = 3", "is not a table"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_told_in_a_sentence(tmp_path, text, told):
+    with pytest.raises(EndpointError, match=told) as caught:
+        read_endpoint("home", write(tmp_path, text), {})
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[home]\n{GOOD}key_env = "{KEY}"',  # the key where its variable's name belongs
+        f'[home]\n{GOOD}key_env = "gskplanted0123456789"',
+        f'[home]\n{GOOD}key = "{KEY} {KEY}"',
+        f'[home]\n{GOOD}key = "{KEY}é"',
+        f'[home]\nkey = "{KEY}"',
+        f'[home]\nbase_url = "http://me:{KEY}@localhost/v1"\nmodel = "eyes"',
+        f'[home]\nkey = "{KEY}',
+        f"[home]\nkey = {KEY}",
+    ],
+)
+def test_no_error_shows_a_key(tmp_path, text):
+    with pytest.raises(EndpointError) as caught:
+        read_endpoint("home", write(tmp_path, text), {})
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "planted" not in repr(error) + str(vars(error))
+        error = error.__cause__ or error.__context__
+
+
+def test_a_profile_does_not_print_its_key_or_password():
+    endpoint = Endpoint("home", "http://me:secret@example.org:8080/v1", "eyes", KEY)
+    assert KEY not in repr(endpoint)
+    assert endpoint.host == "example.org:8080"
