@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sedic.codec import EMBEDDED_SETTINGS
 from sedic.errors import SedicError
 
-from .comfyui import ROOT
+from .comfyui import ROOT, ComfyUIError, Server
 from .forms import Graph, Link, Node
 
 OBJECTS = 3
@@ -33,7 +34,8 @@ picture of your own in **Original**, describe it in **Textualize** (one line an 
 Nothing else is needed: the embedded models run on a CPU. They are small; wire a checkpoint of yours in their place."""
 DECODE_NOTE = """\
 Put a `.sedic` file into ComfyUI's `input` folder and name it in **Load Bitstream**. The embedded models are small;
-wire a checkpoint, a ControlNet (tile) and a VAE of yours in their place. Unplugging *guidance* or *fusion* is an
+wire a checkpoint, a ControlNet (tile) and a VAE of yours in their place, and give the samplers their usual settings
+(10 steps and cfg 3.5 for an object, 20 and 7 for the whole). Unplugging *guidance* or *fusion* is an
 ablation."""
 
 
@@ -142,6 +144,7 @@ def decoder(graph: Graph, file: Link | str, column: int) -> tuple[Node, Node]:
         stage = graph.add(
             "SEDIC_ORAGSampler", f"Restore object {j}", column=column, group=group, **shared,
             positive=text["CONDITIONING"], image=image, stage=j,
+            steps=EMBEDDED_SETTINGS["object_steps"], cfg=EMBEDDED_SETTINGS["object_scale"],
             guidance=guidance["guidance"], fusion=fusion["fusion"],
         )  # fmt: skip
         image, previous = stage["image"], stage["trajectory"]
@@ -153,6 +156,7 @@ def decoder(graph: Graph, file: Link | str, column: int) -> tuple[Node, Node]:
     final = graph.add(
         "SEDIC_GlobalRestore", "Restore the whole", column=column, group="Final", shows=True, **shared,
         positive=text["CONDITIONING"], image=image, reference=reference["image"],
+        steps=EMBEDDED_SETTINGS["overall_steps"], cfg=EMBEDDED_SETTINGS["overall_scale"],
     )  # fmt: skip
     column += 1
     graph.add(
@@ -189,12 +193,11 @@ def build(object_info: dict[str, Any]) -> dict[Path, str]:
 def main() -> int:
     """Writes all files; returns the exit status."""
     from .client import Client
-    from .comfyui import Server
 
     try:
         with Server() as server:
             texts = build(Client(server.url, timeout=120).object_info())
-    except SedicError as error:
+    except (SedicError, ComfyUIError) as error:
         print(error, file=sys.stderr)
         return 1
     for path, text in texts.items():

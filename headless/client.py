@@ -163,7 +163,12 @@ class Client:
         return answer["prompt_id"]
 
     def _collect(self, prompt: str, titles: dict[str, str], run: Run) -> None:
-        record = self.finished(prompt) or {}
+        end = time.monotonic() + self.timeout
+        # The server reports success a moment before it files its record.
+        while (record := self.finished(prompt)) is None:
+            if time.monotonic() > end:
+                raise ClientError(f"The server {self.server} has no record of the run; see its log.")
+            time.sleep(0.05)
         for node, shown in record.get("outputs", {}).items():
             for values in shown.values():
                 for value in values if isinstance(values, list) else []:

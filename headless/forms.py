@@ -185,8 +185,8 @@ class Graph:
             values.append(default_of(node.kind, name, kind, options) if isinstance(value, Link) else value)
             if options.get("control_after_generate"):
                 values.append("fixed")  # the window's own widget below a seed
-            if options.get("image_upload"):
-                values.append("image")  # the window's own upload button
+        if any(options.get("image_upload") for _, options, _ in node.declared().values()):
+            values.append("image")  # the window's own upload button, below all others
         types = [kind if isinstance(kind, str) else "COMBO" for kind in node.info["output"]]
         return {
             "id": node.id,

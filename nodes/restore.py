@@ -162,9 +162,7 @@ class ORAGSamplerSelect(io.ComfyNode):
         if guidance is not None and not guidance.mask.any():
             guidance = None
         if fusion is not None and isinstance(fusion.previous, Tensor):
-            raise SedicError(
-                "There is no VAE here for the picture wired to Latent Mask Fuse; wire its LATENT there."
-            )
+            raise SedicError("There is no VAE here for the picture wired to Latent Mask Fuse; wire its LATENT there.")
         return io.NodeOutput(stage_sampler(SOLVERS[sampler], guidance, fusion), with_gradients(model))
 
 

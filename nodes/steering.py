@@ -35,9 +35,7 @@ class SemanticObject(io.ComfyNode):
                 io.Int.Input("index", default=1, min=1, max=7, tooltip="Which object, j, counted from 1."),
             ],
             outputs=[
-                io.Mask.Output(
-                    display_name="mask", tooltip="M_j; all 0 without such an object or its mask."
-                ),
+                io.Mask.Output(display_name="mask", tooltip="M_j; all 0 without such an object or its mask."),
                 io.String.Output(display_name="prompt", tooltip="Text_d_j with the name in it; for CLIP Text Encode."),
                 io.String.Output(display_name="name", tooltip="Text_n_j; wire it to Attention Guidance."),
             ],

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .restoration.denoiser import Models
     from .restoration.stages import Settings, Stage
 
+EMBEDDED_SETTINGS = {"object_steps": 6, "overall_steps": 8, "object_scale": 1.0, "overall_scale": 1.0}
+"""What suits the embedded models: too little trained for classifier-free guidance, and noisier with more steps."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -139,6 +142,13 @@ def reference_of(file: SedicFile) -> Reference:
     return Reference(file.codec_id, file.quality, file.reference, file.width, file.height, file.fingerprint)
 
 
+def default_settings(models: str = "embedded") -> Settings:
+    """The decoder's settings where nobody chose any: those of the design, or those that suit the embedded models."""
+    from .restoration.stages import Settings
+
+    return Settings(**EMBEDDED_SETTINGS) if models == "embedded" else Settings()  # type: ignore[arg-type]
+
+
 def settings_of(file: SedicFile, settings: Settings) -> Settings:
     """``settings`` with the file's hints applied."""
     hints: dict[str, Any] = {"seed": file.hints.seed}
@@ -165,7 +175,7 @@ def decode(
     from .restoration import stages
 
     pixels = reference_of(file).picture(weights)
-    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255  # H,W,3 -> 1,3,H,W
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255  # H,W,3 -> 1,3,H,W
     yield from stages.decode(models, image, file.semantics, settings, until, progress)
 
 
@@ -180,8 +190,15 @@ def load_models(where: str = "embedded", device: str = "cpu") -> Models:
     Raises:
         SedicError: missing or unfit files.
     """
+    import torch
+
     from .models import embedded
     from .restoration.diffusers_denoiser import DiffusersModels
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SedicError(f"There is no device {device!r} here ({str(error).splitlines()[0]}); try cpu.") from error
 
     if where != "embedded":
         return DiffusersModels.from_folder(Path(where), device)

@@ -23,6 +23,9 @@ def encode(options: argparse.Namespace) -> None:
     image = read_picture(options.image)
     size = image.shape[1], image.shape[0]
     limits = Limits(options.objects, detail_words=options.detail_words, overall_words=options.overall_words)
+    for name in ("objects", "detail_words", "overall_words"):
+        if getattr(limits, name) < 0:
+            raise SedicError(f"--{name.replace('_', '-')} is {getattr(limits, name)}; it must be 0 or more.")
     semantics = Semantics()
     if options.semantics:
         semantics = Semantics.read(options.semantics, size).limited(limits)
@@ -60,12 +63,11 @@ def decode(options: argparse.Namespace) -> None:
     """A file to a picture, stage by stage."""
     from . import codec
     from .picture import write_picture
-    from .restoration.stages import Settings
 
     file = SedicFile.read(options.file)
     if file.missing:
         warnings.warn(file.missing, stacklevel=2)
-    settings = codec.settings_of(file, Settings())
+    settings = codec.settings_of(file, codec.default_settings(options.models))
     chosen = {"object_steps": options.object_steps, "overall_steps": options.overall_steps, "seed": options.seed}
     settings = replace(settings, **{key: value for key, value in chosen.items() if value is not None})
     settings = replace(settings, guide=settings.guide and not options.no_guidance, fuse=not options.no_fusion)
@@ -76,11 +78,12 @@ def decode(options: argparse.Namespace) -> None:
     if options.stages:
         _folder(options.stages)
         write_picture(options.stages / "reference.png", picture)
-    # Written at once, so that whatever goes wrong later, there is a picture.
-    write_picture(options.output, picture)
     if options.until == "reference":
+        write_picture(options.output, picture)
         return
     models = codec.load_models(options.models, options.device)
+    # Written before the long part, so that whatever goes wrong in it, there is a picture.
+    write_picture(options.output, picture)
     started = time.monotonic()
     for stage in codec.decode(file, models, settings, options.until, _progress, options.weights):
         picture = codec.to_pixels(stage.image)
@@ -168,7 +171,11 @@ def unpack(options: argparse.Namespace) -> None:
             names.append(None if o.mask is None else f"object{j}.png")
             if o.mask is not None:
                 write_picture(options.output / f"object{j}.png", o.mask.astype("uint8") * 255)
-        (options.output / "semantics.json").write_text(file.semantics.to_json(names) + "\n", encoding="utf-8")
+        path = options.output / "semantics.json"
+        try:
+            path.write_text(file.semantics.to_json(names) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise SedicError(f"{path} cannot be written ({error}); name a writable folder.") from error
     if file.missing:
         warnings.warn(file.missing, stacklevel=2)
 

@@ -39,7 +39,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
         levels = np.asarray(image, dtype=np.float64)
         peak = 65535 if image.mode.startswith("I") else 1
         image = Image.fromarray(np.clip(levels / peak * 255 + 0.5, 0, 255).astype(np.uint8))
-    if image.has_transparency_data:
+    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
         warnings.warn("The picture is transparent in places; they are filled with white.", stacklevel=3)
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -52,10 +52,11 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
     Raises:
         PictureError: the folder cannot be written to, or the ending names no picture format.
     """
-    partial = path.with_name(f".{path.name}.partial{path.suffix}")
+    partial = path.parent / f".{path.name}.partial{path.suffix}"
     try:
         Image.fromarray(pixels).save(partial)
         partial.replace(path)
-    except (OSError, ValueError) as error:
-        partial.unlink(missing_ok=True)
+    except (OSError, ValueError, KeyError) as error:  # KeyError: a format that Pillow reads only
+        if partial.exists():
+            partial.unlink()
         raise PictureError(f"{path} cannot be written ({error}); name a writable folder and end in .png.") from error

@@ -105,7 +105,7 @@ class Semantics:
         """
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also numbers and nesting beyond what Python reads
             raise SemanticsError(f"The semantics are not JSON ({error}); see the example in the README.") from error
         if not isinstance(data, dict) or not isinstance(data.get("objects", []), list):
             raise SemanticsError('The semantics must be an object with "objects" (a list) and "overall" (a string).')
@@ -126,7 +126,7 @@ class Semantics:
     def read(cls, path: Path, size: tuple[int, int] | None = None) -> Semantics:
         """Reads a Semantics JSON file with the masks beside it."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise SemanticsError(f"The semantics {path} cannot be read ({error}); name a UTF-8 JSON file.") from error
         return cls.from_json(text, path.parent, size)

@@ -1,4 +1,4 @@
-"""Words and masks come in and go out unchanged, are cut within limits with a word about it, and errors say what to do."""
+"""Words and masks come in and go out unchanged, limits cut with a word about it, and errors say what to do."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_missing_or_binary_file_is_an_error_that_names_it(tmp_path):
 
 def test_limits_cut_at_words_and_say_how_much():
     many = tuple(SceneObject(name, "one two three four") for name in ("a b c", "d", "e", "f"))
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="allowed") as caught:
         cut = Semantics("v w x y z", many).limited(Limits(objects=3, name_words=2, detail_words=3, overall_words=4))
     assert cut.overall == "v w x y"
     assert [o.name for o in cut.objects] == ["a b", "d", "e"]

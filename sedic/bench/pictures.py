@@ -7,14 +7,17 @@ import time
 from pathlib import Path
 
 from ..bitstream import SedicFile
-from ..codec import decode, encode, load_models, reference_of, settings_of, to_pixels
+from ..codec import decode, default_settings, encode, load_models, reference_of, settings_of, to_pixels
 from ..errors import SedicError
+from ..metrics.bits import spent
 from ..metrics.fidelity import ms_ssim, psnr
 from ..picture import read_picture
-from ..restoration.stages import Settings
 from ..semantics import Semantics
 
-_COLUMNS = ("picture", "bytes", "bpp", "frame", "ref", "words", "masks", "ref dB", "ref MS", "fin dB", "fin MS", "s")
+_COLUMNS = (
+    "picture", "bytes", "bpp", "header and framing", "reference", "words", "masks", "ref dB", "ref MS-SSIM",
+    "final dB", "final MS-SSIM", "s",
+)  # fmt: skip
 
 
 def measure(folder: Path, reference: str, decoded: int) -> None:
@@ -33,22 +36,22 @@ def measure(folder: Path, reference: str, decoded: int) -> None:
         raise SedicError(f"{folder} holds no NAME.png with a NAME.json beside it; name another folder.")
     models = load_models() if decoded else None
     rows: list[dict[str, float]] = []
-    print("".join(f"{column:>9}" for column in _COLUMNS))
+    print("".join(f"{column:>{_width(column)}}" for column in _COLUMNS))
     for number, path in enumerate(paths):
         image = read_picture(path)
         semantics = Semantics.read(path.with_suffix(".json"), (image.shape[1], image.shape[0]))
         file = SedicFile.from_bytes(encode(image, semantics, reference).to_bytes())
-        row = components(file)
+        row: dict[str, float] = {"bytes": sum(spent(file).values()), "bpp": file.bits_per_pixel, **spent(file)}
         blurred = reference_of(file).picture()
-        row |= {"ref dB": psnr(image, blurred), "ref MS": ms_ssim(image, blurred)}
+        row |= {"ref dB": psnr(image, blurred), "ref MS-SSIM": ms_ssim(image, blurred)}
         if models is not None and number < decoded:
             started = time.monotonic()
-            *_, final = decode(file, models, settings_of(file, Settings()))
+            *_, final = decode(file, models, settings_of(file, default_settings()))
             restored = to_pixels(final.image)
             row |= {
                 "s": time.monotonic() - started,
-                "fin dB": psnr(image, restored),
-                "fin MS": ms_ssim(image, restored),
+                "final dB": psnr(image, restored),
+                "final MS-SSIM": ms_ssim(image, restored),
             }
         rows.append(row)
         print(f"{path.stem:>9}" + _line(row), flush=True)
@@ -60,16 +63,11 @@ def measure(folder: Path, reference: str, decoded: int) -> None:
     print(f"{'mean':>9}" + _line(mean))
 
 
-def components(file: SedicFile) -> dict[str, float]:
-    """Bytes of the header with all framing, of the reference, the words and the masks; they add up to the file's."""
-    assert file.reference is not None
-    parts = {"bytes": sum(section.bytes for section in file.sections), "bpp": file.bits_per_pixel}
-    masks = sum(section.mask_bytes for section in file.sections)
-    words = sum(section.text_bytes for section in file.sections)
-    frame = parts["bytes"] - len(file.reference) - words - masks
-    return parts | {"frame": frame, "ref": len(file.reference), "words": words, "masks": masks}
+def _width(column: str) -> int:
+    return max(9, len(column) + 2)
 
 
 def _line(row: dict[str, float]) -> str:
-    digits = {"bpp": 4, "ref MS": 3, "fin MS": 3, "ref dB": 2, "fin dB": 2}
-    return "".join(f"{row[c]:>9.{digits.get(c, 0)}f}" if c in row else f"{'':>9}" for c in _COLUMNS[1:])
+    digits = {"bpp": 4, "ref MS-SSIM": 3, "final MS-SSIM": 3, "ref dB": 2, "final dB": 2}
+    cells = [f"{row[column]:.{digits.get(column, 0)}f}" if column in row else "" for column in _COLUMNS[1:]]
+    return "".join(f"{cell:>{_width(column)}}" for cell, column in zip(cells, _COLUMNS[1:], strict=True))

@@ -36,7 +36,7 @@ class Section:
     Attributes:
         name: ``header``, ``reference``, ``overall``, ``object1`` …
         bytes: its bytes, length and check value included.
-        text_bytes: of an object, what its stream would take if it ended behind the words.
+        text_bytes: what its stream takes, or of an object would take if it ended behind the words.
         mask_bytes: of an object, the rest of its stream.
     """
 
@@ -158,7 +158,7 @@ class SedicFile:
         """
         data = self.to_bytes()
         path = Path(path)
-        temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+        temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
         try:
             try:
                 temporary.write_bytes(data)
@@ -213,7 +213,8 @@ class _Sections:
         encoder = Encoder()
         if isinstance(content, str):
             self._texts.write(encoder, content, OVERALL)
-            return encoder.finish(), 0
+            payload = encoder.finish()
+            return payload, len(payload)
         self._texts.write(encoder, content.name, NAME)
         self._texts.write(encoder, content.detail, DETAIL)
         text_bytes = len(encoder.finish())

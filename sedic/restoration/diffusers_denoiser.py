@@ -79,21 +79,23 @@ class DiffusersModels:
         import diffusers
         import transformers
 
-        def read(part: str, kind: Any) -> Any:
+        def read(part: str, kind: Any, **options: Any) -> Any:
             try:
-                return kind.from_pretrained(folder / part, local_files_only=True)
-            except (OSError, ValueError) as error:
+                return kind.from_pretrained(folder / part, local_files_only=True, **options)
+            # tokenizers raises bare Exception for a damaged vocabulary
+            except Exception as error:
                 raise SedicError(
-                    f"{folder / part} cannot be read as a {kind.__name__} ({str(error).splitlines()[0]}); --models "
-                    "takes a folder in diffusers' layout, with controlnet beside unet."
+                    f"{folder / part} cannot be read as a {kind.__name__} ({str(error).strip().splitlines()[0]}); "
+                    "--models takes a folder in diffusers' layout, with controlnet beside unet."
                 ) from error
 
-        unet = read("unet", diffusers.UNet2DConditionModel).to(device)
+        plain = {"low_cpu_mem_usage": False}  # otherwise diffusers asks for accelerate, line after line
+        unet = read("unet", diffusers.UNet2DConditionModel, **plain).to(device)
         controlnet = None
         if (folder / "controlnet").is_dir():
-            controlnet = read("controlnet", diffusers.ControlNetModel).to(device)
+            controlnet = read("controlnet", diffusers.ControlNetModel, **plain).to(device)
         return cls(
-            autoencoder=read("vae", diffusers.AutoencoderKL).to(device),
+            autoencoder=read("vae", diffusers.AutoencoderKL, **plain).to(device),
             unet=unet,
             controlnet=controlnet,
             text_encoder=read("text_encoder", transformers.CLIPTextModel).to(device),
@@ -117,7 +119,7 @@ class DiffusersModels:
 
     def sigmas(self, scheduler: str, steps: int) -> Tensor:
         if scheduler not in SCHEDULES:
-            raise ValueError(f"The schedule {scheduler!r} is not known here; use one of {', '.join(SCHEDULES)}.")
+            raise SedicError(f"The schedule {scheduler!r} is not known here; use one of {', '.join(SCHEDULES)}.")
         return SCHEDULES[scheduler](self.table, steps).to(self.device)
 
     def start(self, noise: Tensor, sigma: Tensor, latent: Tensor) -> Tensor:
@@ -142,10 +144,11 @@ class DiffusersModels:
     def _chunks(self, text: str) -> Tensor:
         tokens = self._tokens(text)
         begin, end = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
+        filling = end if self.tokenizer.pad_token_id is None else self.tokenizer.pad_token_id
         chunks = []
         for start in range(0, max(len(tokens), 1), CHUNK):
             chunk = [begin, *tokens[start : start + CHUNK], end]
-            chunks.append(chunk + [end] * (CHUNK + 2 - len(chunk)))
+            chunks.append(chunk + [filling] * (CHUNK + 2 - len(chunk)))
         return torch.tensor(chunks)
 
 
@@ -223,7 +226,7 @@ def attention_modules(unet: nn.Module, layers: str) -> list[Any]:
     choices = {"middle block": unet.mid_block}
     choices |= {f"{rank} up block": block for rank, block in zip(("first", "second"), ups, strict=False)}
     if layers not in choices:
-        raise ValueError(f"This model has no {layers} with cross-attention; choose from {', '.join(choices)}.")
+        raise SedicError(f"This model has no {layers} with cross-attention; choose from {', '.join(choices)}.")
     return [
         transformer.attn2
         for attention in choices[layers].attentions  # type: ignore[union-attr]

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..errors import SedicError
 from .denoiser import ATTENTION_LAYERS, Denoiser
 from .energy import mean_energy
+
+
+class GuidanceError(SedicError, FloatingPointError):
+    """A guided step left the range of numbers."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class GuidanceSettings:
 
     def active(self, step: int, steps: int) -> bool:
         """Whether ``step`` of ``steps`` is guided; t / T counts down from 1 with the steps, whatever the schedule."""
-        return self.eta > 0 and 1 - step / steps > self.t_prime
+        return self.eta > 0 and (steps - step) / steps > self.t_prime
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def guide(
         The moved latent, without gradient.
 
     Raises:
-        FloatingPointError: the gradient is not finite.
+        GuidanceError: the gradient is not finite.
     """
     settings = guidance.settings
     for _ in range(settings.updates):
@@ -83,8 +88,6 @@ def guide(
                 break
             (gradient,) = torch.autograd.grad(energy, leaf)
         if not bool(torch.isfinite(gradient).all()):
-            raise FloatingPointError(
-                "The guidance gradient is not finite; lower eta or turn guidance off for this model."
-            )
+            raise GuidanceError("The guidance gradient is not finite; lower eta or turn guidance off for this model.")
         x = x - settings.eta * (1 + sigma**2) * gradient
     return x

@@ -11,7 +11,7 @@ from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models.embedded import new_autoencoder
+from ..models.embedded import new_autoencoder, save
 from .data import RandomCrops, read_annotations, to_tensor
 from .loop import Run
 
@@ -35,7 +35,7 @@ def charbonnier(a: Tensor, b: Tensor) -> Tensor:
 
 
 def train(data: Path, out: Path, config: Config) -> Any:
-    """Trains, or resumes, in ``out``; returns the averaged model (diffusers' AutoencoderTiny, float32)."""
+    """Trains, or resumes, in ``out``, and writes ``autoencoder.safetensors`` there; returns the averaged model."""
     torch.manual_seed(config.seed)
     pictures = read_annotations(data)
     validation, training = pictures[::90], [p for i, p in enumerate(pictures) if i % 90]
@@ -75,6 +75,7 @@ def train(data: Path, out: Path, config: Config) -> Any:
         return {"psnr": torch.cat(errors).mean().item(), "latent_deviation": stacked.std().item()}
 
     run.train(losses, validate)
+    save("autoencoder", run.average, out)
     return run.average
 
 

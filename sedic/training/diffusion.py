@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from ..models.embedded import load, new_controlnet, new_text_encoder, new_unet, tokenizer
+from ..models.embedded import load, new_controlnet, new_text_encoder, new_unet, save, tokenizer
 from ..restoration.diffusers_denoiser import noise_levels
 from ..restoration.stages import NEGATIVE
 from .data import Picture, decode_run_lengths, read_annotations, to_tensor
@@ -26,7 +26,7 @@ from .words import describe
 class Config:
     """The shipped weights were made with these values."""
 
-    minutes: float = 60
+    minutes: float = 39
     size: int = 256
     batch: int = 16
     rate: float = 1e-3
@@ -135,7 +135,7 @@ def encode(out: Path, autoencoder: Path) -> None:
 
 
 def train(data: Path, out: Path, config: Config) -> Networks:
-    """Trains, or resumes, in ``out``; expects the autoencoder's weights in the folder ``autoencoder`` beside it."""
+    """Trains, or resumes, in ``out``, and writes the weights there; the run ``autoencoder`` must lie beside it."""
     torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
     if not (out / "pairs.npy").is_file():
@@ -187,4 +187,7 @@ def train(data: Path, out: Path, config: Config) -> Networks:
         return {"held_out_v": float(np.mean(losses))}
 
     run.train(lambda: batch(model, training[torch.randint(len(training), (config.batch,))]), validate)
+    save("unet", run.average.unet, out)
+    save("controlnet", run.average.controlnet, out)
+    save("text_encoder", run.average.text.encoder, out, run.average.text.trained_tokens)
     return run.average

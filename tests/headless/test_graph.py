@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headless.client import Client, ClientError, main
+from headless.client import Client, ClientError, Output, Run, main
 from headless.graph import GraphError, find_node, loading_inputs, read_workflow, set_input, why_invalid
 
 
@@ -90,3 +90,14 @@ def test_dead_or_wrong_server_is_one_sentence(
 def test_missing_upload_is_told(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match=r"gone\.png"):
         Client("http://127.0.0.1:9").upload(tmp_path / "gone.png")
+
+
+def test_record_that_comes_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = {"filename": "a.sedic", "subfolder": "sedic", "type": "output"}
+    answers = [{}, {}, {"run": {"outputs": {"3": {"sedic": [saved], "text": ["words"], "animated": [False]}}}}]
+    client = Client("http://127.0.0.1:9")
+    monkeypatch.setattr(client, "_request", lambda path: json.dumps(answers.pop(0)).encode())
+    run = Run()
+    client._collect("run", {"3": "Save"}, run)
+    assert run.outputs == [Output("3", "Save", "a.sedic", "sedic", "output")]
+    assert run.texts == {"3": ["words"]}

@@ -80,9 +80,9 @@ def test_a_failing_check_fails_the_command_and_pytest_still_comes_last(run: type
     assert [c[1] for c in run.calls[:3]] == ["ruff", "ruff", "mypy"]
 
 
-def test_wrong_comfyui_path_is_one_sentence(repository: Path, tmp_path: Path) -> None:
+def test_wrong_comfyui_path_is_one_sentence_on_a_bare_python(repository: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "COMFYUI_PATH": str(tmp_path)}
-    command = [sys.executable, str(repository / "run.py"), "demo"]
+    command = [sys.executable, "-S", str(repository / "run.py"), "demo"]  # -S: no installed package is to be seen
     result = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
     assert result.returncode == 1
     assert str(tmp_path) in result.stderr

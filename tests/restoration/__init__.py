@@ -1,0 +1,1 @@
+"""Tests of the decoder, on models of a few lines."""

@@ -1,0 +1,396 @@
+"""diffusers' models behind the protocol: noise levels, texts, predictions, attention, and folders read from disk."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from sedic.errors import SedicError
+from sedic.restoration.denoiser import ATTENTION_LAYERS, attention_weights
+from sedic.restoration.diffusers_denoiser import (
+    CHUNK,
+    DiffusersDenoiser,
+    DiffusersModels,
+    attention_modules,
+    karras_schedule,
+    noise_levels,
+    simple_schedule,
+)
+
+SIGMA = torch.tensor(2.0)
+
+
+# Noise levels
+
+
+def test_noise_levels_are_stable_diffusions():
+    table = noise_levels()
+    assert table.shape == (1000,)
+    assert table[0].item() == pytest.approx(0.0292, abs=5e-5)
+    assert table[-1].item() == pytest.approx(14.6146, abs=5e-5)
+    assert (table.diff() > 0).all()
+
+
+@pytest.mark.parametrize("schedule", [simple_schedule, karras_schedule])
+@pytest.mark.parametrize("steps", [1, 2, 10, 20, 50])
+def test_schedules_fall_from_the_top_to_zero(schedule, steps):
+    sigmas = schedule(noise_levels(), steps)
+    assert sigmas.shape == (steps + 1,)
+    assert sigmas[0].item() == pytest.approx(14.6146, rel=1e-4)
+    assert sigmas[-1] == 0
+    assert (sigmas.diff() < 0).all()
+
+
+def test_simple_takes_every_stride_and_karras_is_even_in_its_root():
+    table = noise_levels()
+    assert simple_schedule(table, 4).tolist() == [*table[[999, 749, 499, 249]].tolist(), 0]
+    sigmas = karras_schedule(table, 6)
+    assert sigmas[-2].item() == pytest.approx(table[0].item(), rel=1e-3)
+    roots = sigmas[:-1] ** (1 / 7)
+    torch.testing.assert_close(roots.diff(), roots.diff().mean().expand(5), rtol=1e-3, atol=1e-4)
+
+
+def test_unknown_schedule_names_the_known():
+    with pytest.raises(ValueError, match=r"'sgm' .*simple, karras"):
+        stub_models().sigmas("sgm", 4)
+
+
+# Small stand-ins
+
+
+class Words:
+    """A tokenizer: every letter is a token; 1 begins, 2 ends, 3 pads."""
+
+    bos_token_id, eos_token_id, pad_token_id = 1, 2, 2
+
+    def __call__(self, text, add_special_tokens):
+        assert not add_special_tokens
+        return {"input_ids": [ord(letter) for letter in text]}
+
+
+class Echo:
+    """A text encoder that gives each token's number, and remembers what it was given."""
+
+    def __call__(self, tokens):
+        self.tokens = tokens
+        return (tokens[..., None].float().expand(-1, -1, 4),)
+
+
+class Network(nn.Module):
+    """A UNet that answers ``answer(z, text)`` and remembers its arguments."""
+
+    device, dtype = torch.device("cpu"), torch.float32
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer, self.calls = answer, []
+
+    def forward(self, z, time, text, **residuals):
+        self.calls.append((z, int(time), text, residuals))
+        return SimpleNamespace(sample=self.answer(z, text))
+
+
+def stub_models(answer=lambda z, text: z, **fields) -> DiffusersModels:
+    parts = {"autoencoder": None, "controlnet": None, "text_encoder": Echo(), "tokenizer": Words()}
+    return DiffusersModels(unet=Network(answer), **(parts | fields))
+
+
+# Texts
+
+
+def test_text_is_begun_ended_and_filled():
+    models = stub_models()
+    assert models.embed("ab").shape == (1, 77, 4)
+    assert models.text_encoder.tokens.tolist() == [[1, 97, 98, *[2] * 74]]
+    assert models.embed("").shape == (1, 77, 4)
+
+
+def test_text_is_filled_with_the_tokenizers_own_filling():
+    models = stub_models()
+    models.tokenizer.pad_token_id = 3  # Stable Diffusion 2 ends with one token and fills with another
+    models.embed("ab")
+    assert models.text_encoder.tokens.tolist() == [[1, 97, 98, 2, *[3] * 73]]
+
+
+@pytest.mark.parametrize(("letters", "chunks"), [(75, 1), (76, 2), (150, 2), (151, 3)])
+def test_long_text_is_encoded_in_chunks(letters, chunks):
+    models = stub_models()
+    text = "a" * (letters - 1) + "z"
+    assert models.embed(text).shape == (1, 77 * chunks, 4)
+    rows = models.text_encoder.tokens.tolist()
+    assert all(row[0] == 1 and 2 in row for row in rows)
+    inner = [token for row in rows for token in row if token > 3]
+    assert inner == [ord(letter) for letter in text]
+    assert CHUNK == 75
+
+
+def test_token_positions_point_into_the_embedded_text():
+    models = stub_models()
+    text = "x" * 80 + "cup" + "y" * 80 + "cup"
+    positions = models.token_positions(text, "cup")
+    embedded = models.embed(text)[0, :, 0]
+    assert [chr(int(embedded[k])) for k in positions] == list("cupcup")
+    assert models.token_positions(text, "pot") == []
+
+
+# Predictions
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_a_perfect_network_gives_the_clean_latent(prediction):
+    generator = torch.Generator().manual_seed(0)
+    clean, noise = (torch.randn(1, 4, 8, 8, generator=generator) for _ in range(2))
+    signal, spread = 1 / (1 + SIGMA**2).sqrt(), SIGMA / (1 + SIGMA**2).sqrt()
+    answer = noise if prediction == "epsilon" else signal * noise - spread * clean
+    models = stub_models(lambda z, text: answer, prediction=prediction)
+    x = clean + SIGMA * noise
+    denoised = models.condition("a", "b", 1.0, torch.zeros(1, 3, 64, 64)).denoise(x, SIGMA)
+    torch.testing.assert_close(denoised, clean, rtol=1e-4, atol=1e-5)
+    ((z, time, _, residuals),) = models.unet.calls
+    torch.testing.assert_close(z, signal * clean + spread * noise)
+    assert abs(models.table[time] - SIGMA) < 0.01
+    assert residuals == {}
+
+
+def test_guidance_scale_leads_from_the_negative_to_the_positive():
+    models = stub_models(lambda z, text: text[:, :1, :1, None].expand_as(z) * 0 + text[:, 1:2, :1, None])
+    x, picture = torch.zeros(1, 4, 8, 8), torch.zeros(1, 3, 64, 64)
+    one, other = (models.condition(text, "", 1.0, picture).denoise(x, SIGMA) for text in "ab")
+    guided = models.condition("a", "b", 3.5, picture).denoise(x, SIGMA)
+    torch.testing.assert_close(guided, other + 3.5 * (one - other))
+    assert len(models.unet.calls) == 3, "both halves go through the network at once"
+
+
+def test_texts_of_different_lengths_are_repeated_to_one():
+    models = stub_models()
+    denoiser = models.condition("a" * 100, "b", 2.0, torch.zeros(1, 3, 64, 64))
+    denoiser.denoise(torch.zeros(1, 4, 8, 8), SIGMA)
+    text = models.unet.calls[-1][2]
+    assert text.shape == (2, 154, 4)
+    assert torch.equal(text[1, :77], text[1, 77:])
+
+
+def test_start_is_noise_at_the_top_level_around_a_latent():
+    noise, latent = torch.randn(1, 4, 2, 2), torch.ones(1, 4, 2, 2)
+    started = stub_models().start(noise, SIGMA, latent)
+    torch.testing.assert_close(started, noise * 5**0.5 + 1)
+
+
+@pytest.mark.parametrize("latent_condition", [True, False])
+def test_controlnet_gets_the_latent_or_the_picture(latent_condition):
+    hints = []
+
+    class Control:
+        def __call__(self, z, time, text, controlnet_cond, return_dict):
+            hints.append(controlnet_cond)
+            return ["down"], "middle"
+
+    models = stub_models(controlnet=Control(), latent_condition=latent_condition)
+    models.encode = lambda image: torch.full((1, 4, 8, 8), 7.0)
+    picture = torch.rand(1, 3, 64, 64)
+    models.condition("a", "b", 2.0, picture).denoise(torch.zeros(1, 4, 8, 8), SIGMA)
+    expected = models.encode(picture) if latent_condition else picture
+    assert torch.equal(hints[0], expected.expand(2, -1, -1, -1))
+    assert models.unet.calls[0][3] == {
+        "down_block_additional_residuals": ["down"],
+        "mid_block_additional_residual": "middle",
+    }
+
+
+# A folder of tiny models
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """diffusers' layout, random weights, a tokenizer of single letters."""
+    import diffusers
+    import transformers
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("models")
+    shared = {"in_channels": 4, "block_out_channels": (8, 16), "layers_per_block": 1, "norm_num_groups": 4}
+    shared |= {"cross_attention_dim": 8, "attention_head_dim": 2}
+    shared |= {"down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D")}
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=8, out_channels=4, up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), **shared
+    )
+    unet.save_pretrained(path / "unet")
+    control = diffusers.ControlNetModel(conditioning_channels=4, conditioning_embedding_out_channels=(8,), **shared)
+    control.save_pretrained(path / "controlnet")
+    vae = diffusers.AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4,) * 4,
+        norm_num_groups=2,
+        latent_channels=4,
+        scaling_factor=0.5,
+    )
+    vae.save_pretrained(path / "vae")
+    diffusers.DDIMScheduler(prediction_type="v_prediction").save_pretrained(path / "scheduler")
+    letters = [chr(code) for code in range(33, 127)]
+    tokens = letters + [letter + "</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
+    text = transformers.CLIPTextConfig(
+        vocab_size=len(tokens),
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        bos_token_id=len(tokens) - 2,
+        eos_token_id=len(tokens) - 1,
+    )
+    transformers.CLIPTextModel(text).save_pretrained(path / "text_encoder")
+    (path / "tokenizer").mkdir()
+    (path / "tokenizer" / "vocab.json").write_text(json.dumps({token: k for k, token in enumerate(tokens)}))
+    (path / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
+    ends = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+    config = {"tokenizer_class": "CLIPTokenizer", "pad_token": "<|endoftext|>"} | ends
+    (path / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(config))
+    return path
+
+
+@pytest.fixture(scope="module")
+def models(folder) -> DiffusersModels:
+    return DiffusersModels.from_folder(folder)
+
+
+def noisy() -> torch.Tensor:
+    return torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(2)) * 2
+
+
+def bound(models: DiffusersModels, scale: float = 1.0) -> DiffusersDenoiser:
+    picture = torch.rand(1, 3, 64, 128, generator=torch.Generator().manual_seed(3))
+    return models.condition("cup, a red cup", "blurry", scale, picture)
+
+
+def test_folder_says_how_its_models_work(models):
+    assert models.prediction == "v_prediction"
+    assert models.latent_condition
+    assert models.device == torch.device("cpu")
+    assert not any(part.training for part in (models.unet, models.autoencoder, models.controlnet, models.text_encoder))
+
+
+def test_latents_are_an_eighth_and_scaled(models):
+    picture = torch.rand(1, 3, 64, 128)
+    latent = models.encode(picture)
+    assert latent.shape == (1, 4, 8, 16)
+    with torch.no_grad():
+        unscaled = models.autoencoder.encode(picture * 2 - 1).latent_dist.mode()
+        decoded = models.autoencoder.decode(unscaled).sample / 2 + 0.5
+    torch.testing.assert_close(latent, unscaled * 0.5)
+    torch.testing.assert_close(models.decode(latent), decoded.clamp(0, 1))
+
+
+def test_name_is_found_in_its_prompt(models):
+    assert list(models.token_positions("cup, a red cup", "cup")) == [1, 2, 3, 9, 10, 11]
+
+
+def test_attention_sums_to_one_and_is_what_the_network_computes(models):
+    denoiser = bound(models)
+    (module,) = attention_modules(models.unet, ATTENTION_LAYERS[0])[:1]
+    kept = {}
+    hooks = [
+        getattr(module, name).register_forward_hook(lambda _, __, output, name=name: kept.setdefault(name, output))
+        for name in ("to_q", "to_k")
+    ]
+    try:
+        denoiser.denoise(noisy(), SIGMA)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    maps = denoiser.attention(noisy().requires_grad_(), SIGMA, ATTENTION_LAYERS[0])
+    assert len(maps) == len(attention_modules(models.unet, ATTENTION_LAYERS[0]))
+    for one in maps:
+        assert one.grid == (8, 16)
+        assert one.weights.shape == (2, 128, 77)
+        torch.testing.assert_close(one.weights.sum(-1), torch.ones(2, 128))
+    torch.testing.assert_close(maps[0].weights, attention_weights(kept["to_q"], kept["to_k"], module.heads))
+
+
+def test_attention_has_a_gradient_and_stops_behind_the_last_layer(models):
+    behind = []
+    hook = models.unet.conv_out.register_forward_hook(lambda *_: behind.append(1))
+    try:
+        x = noisy().requires_grad_()
+        maps = bound(models).attention(x, SIGMA, ATTENTION_LAYERS[0])
+    finally:
+        hook.remove()
+    (gradient,) = torch.autograd.grad(maps[-1].weights[:, :, 1].square().sum(), x)
+    assert torch.isfinite(gradient).all()
+    assert gradient.any()
+    assert not behind
+
+
+def test_processors_are_back_after_attention_and_after_an_exception(models, monkeypatch):
+    modules = attention_modules(models.unet, ATTENTION_LAYERS[0])
+    before = [module.processor for module in modules]
+    picture = bound(models).denoise(noisy(), SIGMA)
+    bound(models).attention(noisy().requires_grad_(), SIGMA, ATTENTION_LAYERS[0])
+    assert all(module.processor is processor for module, processor in zip(modules, before, strict=True))
+    assert torch.equal(bound(models).denoise(noisy(), SIGMA), picture)
+
+    def fail(*_, **__):
+        raise MemoryError("out of memory")
+
+    monkeypatch.setattr(models.unet.mid_block, "forward", fail)
+    with pytest.raises(MemoryError):
+        bound(models).attention(noisy().requires_grad_(), SIGMA, ATTENTION_LAYERS[0])
+    assert all(module.processor is processor for module, processor in zip(modules, before, strict=True))
+
+
+def test_layers_that_a_model_lacks_are_named_with_those_it_has(models):
+    assert attention_modules(models.unet, "middle block")
+    with pytest.raises(ValueError, match=r"no second up block .*middle block, first up block"):
+        attention_modules(models.unet, "second up block")
+
+
+def test_scale_of_one_and_guidance_agree_on_a_real_network(models):
+    positive = bound(models).denoise(noisy(), SIGMA)
+    negative = DiffusersDenoiser(models, bound(models).negative, bound(models).negative, 1.0, bound(models).hint)
+    expected = torch.lerp(negative.denoise(noisy(), SIGMA), positive, 3.5)
+    torch.testing.assert_close(bound(models, 3.5).denoise(noisy(), SIGMA), expected, rtol=1e-3, atol=1e-4)
+    assert math.isfinite(positive.sum().item())
+
+
+def test_controlnet_may_be_absent(folder, tmp_path):
+    for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler"):
+        shutil.copytree(folder / part, tmp_path / part)
+    models = DiffusersModels.from_folder(tmp_path)
+    assert models.controlnet is None
+    assert not models.latent_condition
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "tokenizer", "scheduler"])
+def test_missing_part_is_named_in_one_sentence(part, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "m")
+    shutil.rmtree(tmp_path / "m" / part)
+    with pytest.raises(SedicError, match=rf"{part} cannot be read.*--models") as caught:
+        DiffusersModels.from_folder(tmp_path / "m")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["unet/config.json", "unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors",
+     "tokenizer/vocab.json"],
+)  # fmt: skip
+def test_damaged_part_is_named_in_one_sentence(file, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "m")
+    (tmp_path / "m" / file).write_bytes(b"\xffnothing of use")
+    with pytest.raises(SedicError, match=rf"{Path(file).parts[0]} cannot be read") as caught:
+        DiffusersModels.from_folder(tmp_path / "m")
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_shape_are_an_error_in_one_sentence(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "m")
+    config = tmp_path / "m" / "unet" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"cross_attention_dim": 16}))
+    with pytest.raises(SedicError, match="unet cannot be read"):
+        DiffusersModels.from_folder(tmp_path / "m")

@@ -1,0 +1,304 @@
+"""Algorithm 1 on models of a few lines: its order, what each switch changes, and what stays the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sedic.restoration.fusion import Fusion, Trajectory
+from sedic.restoration.guidance import Guidance, GuidanceSettings
+from sedic.restoration.solvers import SOLVERS
+from sedic.restoration.stages import (
+    FINAL_STAGE,
+    NEGATIVE,
+    Settings,
+    decode,
+    low_frequencies,
+    pad_to_multiple,
+    restore,
+    stage_noise,
+)
+from sedic.semantics import SceneObject, Semantics
+
+from .toy import ToyDenoiser, ToyModels
+
+FEW = Settings(object_steps=4, overall_steps=3)
+SIGMAS = torch.tensor([4.0, 2.0, 1.0, 0.5, 0.0])
+MASK = torch.zeros(64, 64)
+MASK[16:48, 8:40] = 1
+INSIDE = MASK[4::8, 4::8]
+
+
+def picture(height: int = 64, width: int = 64) -> torch.Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def scene(objects: int = 2, height: int = 64, width: int = 64) -> Semantics:
+    """Objects side by side, each 16 pixels wide."""
+    masks = np.zeros((objects, height, width), bool)
+    for j in range(objects):
+        masks[j, 16:48, 16 * j : 16 * j + 16] = True
+    names = ("cup", "spoon", "saucer")
+    return Semantics("a table", tuple(SceneObject(names[j], "shiny" * j, masks[j]) for j in range(objects)))
+
+
+def run(semantics: Semantics, settings: Settings = FEW, size: tuple[int, int] = (64, 64), **options):
+    models = ToyModels()
+    return models, list(decode(models, picture(*size), semantics, settings, **options))
+
+
+def final(settings: Settings, semantics: Semantics | None = None) -> torch.Tensor:
+    return run(semantics or scene(), settings)[1][-1].image
+
+
+def starting_noise() -> torch.Tensor:
+    return 4 * stage_noise(torch.zeros(1, 3, 8, 8), 0, 1)
+
+
+# One stage
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_without_guidance_and_fusion_a_stage_is_the_solver_bit_for_bit(name):
+    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
+    trajectory = restore(denoiser, starting_noise(), SIGMAS, SOLVERS[name])
+    x = starting_noise()
+    for step in range(4):
+        assert torch.equal(trajectory.latents[step], x)
+        x = SOLVERS[name](denoiser.denoise, x, SIGMAS[step], SIGMAS[step + 1])
+    assert torch.equal(trajectory.latents[4], x)
+    assert len(trajectory.latents) == 5
+    assert torch.equal(trajectory.sigmas, SIGMAS)
+
+
+@pytest.mark.parametrize(("t_prime", "steps"), [(0.8, 1), (0.5, 2), (0.0, 4), (1.0, 0)])
+def test_guided_only_above_t_prime(t_prime, steps):
+    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
+    settings = GuidanceSettings(t_prime=t_prime, threshold=0.0, updates=2)
+    restore(denoiser, starting_noise(), SIGMAS, guidance=Guidance(MASK, (0,), settings))
+    assert sorted(set(denoiser.attention_at), reverse=True) == SIGMAS[:steps].tolist()
+    assert len(denoiser.attention_at) == 2 * steps
+
+
+def test_fusion_after_every_step_keeps_what_is_outside():
+    before = Trajectory(SIGMAS, tuple(torch.full((1, 3, 8, 8), float(k)) for k in range(5)))
+    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
+    fused = restore(denoiser, starting_noise(), SIGMAS, fusion=Fusion(MASK, before))
+    alone = restore(denoiser, starting_noise(), SIGMAS)
+    outside = INSIDE == 0
+    for step in range(1, 5):
+        assert torch.equal(fused.latents[step][..., outside], before.latents[step][..., outside])
+        assert torch.equal(fused.latents[step][..., ~outside], alone.latents[step][..., ~outside])
+
+
+def test_mask_of_the_whole_picture_is_no_fusion():
+    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
+    whole = Fusion(torch.ones(64, 64), torch.zeros(1, 3, 8, 8))
+    fused = restore(denoiser, starting_noise(), SIGMAS, fusion=whole, reference_noise=starting_noise())
+    for a, b in zip(fused.latents, restore(denoiser, starting_noise(), SIGMAS).latents, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_progress_is_told_the_prediction_and_the_latent_it_is_of():
+    told: list[tuple] = []
+    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
+    trajectory = restore(denoiser, starting_noise(), SIGMAS, SOLVERS["heun"], progress=lambda *seen: told.append(seen))
+    assert [step for step, _, _ in told] == [0, 1, 2, 3]
+    for step, denoised, x in told:
+        assert torch.equal(x, trajectory.latents[step])
+        assert torch.equal(denoised, denoiser.denoise(x, SIGMAS[step]))
+
+
+# The order of stages
+
+
+@pytest.mark.parametrize("objects", range(4))
+def test_objects_come_in_their_order_and_the_whole_last(objects):
+    models, stages = run(scene(objects))
+    assert [stage.name for stage in stages] == [f"object{j + 1}" for j in range(objects)] + ["final"]
+    texts = [o.prompt for o in scene(objects).objects] + ["a table"]
+    assert [text for text, _, _, _ in models.conditions] == texts
+    assert {negative for _, negative, _, _ in models.conditions} == {NEGATIVE}
+    assert [scale for _, _, scale, _ in models.conditions] == [3.5] * objects + [7.0]
+    assert models.schedules == [("simple", 4)] * objects + [("simple", 3)]
+    assert [len(stage.trajectory.latents) for stage in stages] == [5] * objects + [4]
+
+
+def test_each_stage_is_conditioned_on_the_picture_restored_so_far():
+    models, stages = run(scene(2))
+    seen = [image for _, _, _, image in models.conditions]
+    for image, expected in zip(seen, [picture(), stages[0].image, stages[1].image], strict=True):
+        assert torch.equal(image, expected)
+
+
+def test_condition_on_the_reference_stays_the_reference():
+    models, _ = run(scene(2), replace(FEW, condition="reference"))
+    for _, _, _, image in models.conditions:
+        assert torch.equal(image, picture())
+
+
+def test_objects_without_a_mask_are_skipped_and_keep_their_numbers():
+    _, cup, saucer = scene(3).objects
+    absent, empty = replace(cup, mask=None), replace(cup, mask=np.zeros((64, 64), bool))
+    models, stages = run(Semantics("a table", (absent, empty, saucer)))
+    assert [stage.name for stage in stages] == ["object3", "final"]
+    assert len(models.conditions) == 2
+    whole = run(Semantics("a table", (absent, empty)))[1]
+    assert torch.equal(whole[-1].image, run(scene(0))[1][-1].image)
+
+
+@pytest.mark.parametrize("objects", range(3))
+def test_until_object_leaves_the_last_stage_out(objects):
+    models, stages = run(scene(objects), until="object")
+    assert [stage.name for stage in stages] == [f"object{j + 1}" for j in range(objects)]
+    assert len(models.conditions) == objects
+
+
+def test_stages_are_made_one_by_one():
+    models = ToyModels()
+    stages = decode(models, picture(), scene(2), FEW)
+    next(stages)
+    assert len(models.conditions) == 1
+
+
+def test_first_object_is_fused_with_the_noised_reference_and_the_second_with_the_first():
+    models, (first, second, _) = run(scene(2))
+    latent = ToyModels().encode(picture())
+    reference = Trajectory.of_latent(latent, first.trajectory.sigmas, stage_noise(latent, 0, 0))
+    columns = torch.arange(8)
+    for step in range(1, 5):
+        outside = columns >= 2
+        assert torch.equal(first.trajectory.latents[step][..., outside], reference.latents[step][..., outside])
+        outside = (columns < 2) | (columns >= 4)
+        now, before = second.trajectory.latents[step], first.trajectory.latents[step]
+        assert torch.equal(now[..., outside], before[..., outside])
+    assert not torch.equal(first.trajectory.latents[4][..., 2:6, :2], latent[..., 2:6, :2])
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("size", [(70, 45), (64, 65), (16, 130)])
+def test_sizes_that_are_no_multiple_of_64_come_back_as_they_were(size):
+    semantics = (
+        scene(1, *size) if size[0] > 16 else Semantics("a table", (SceneObject("cup", "", np.ones(size, bool)),))
+    )
+    models, stages = run(semantics, size=size)
+    assert [stage.image.shape for stage in stages] == [(1, 3, *size)] * 2
+    assert stages[0].trajectory.latents[-1].shape[-2:] == (-(-size[0] // 64) * 8, -(-size[1] // 64) * 8)
+
+
+def test_padding_repeats_the_edge_and_a_fitting_picture_is_left_alone():
+    image = picture(3, 5)
+    padded = pad_to_multiple(image, 4)
+    assert padded.shape == (1, 3, 4, 8)
+    assert torch.equal(padded[..., :3, :5], image)
+    assert torch.equal(padded[..., 3, :5], image[..., 2, :])
+    assert torch.equal(padded[..., :3, 7], image[..., :, 4])
+    assert pad_to_multiple(padded, 4) is padded
+    assert pad_to_multiple(picture(1, 1)).shape == (1, 3, 64, 64)
+
+
+# Noise
+
+
+def test_same_seed_same_picture_and_another_seed_another():
+    assert torch.equal(final(FEW), final(FEW))
+    assert not torch.equal(final(FEW), final(replace(FEW, seed=1)))
+
+
+def test_stages_start_from_noise_of_their_own():
+    latent = torch.zeros(1, 3, 8, 8)
+    drawn = [stage_noise(latent, 5, stage) for stage in (0, 1, 2, 3, FINAL_STAGE)]
+    for a in range(5):
+        assert torch.equal(drawn[a], stage_noise(latent, 5, (0, 1, 2, 3, FINAL_STAGE)[a]))
+        assert not any(torch.equal(drawn[a], drawn[b]) for b in range(a))
+    assert abs(torch.stack(drawn).std().item() - 1) < 0.1
+
+
+@pytest.mark.parametrize("seed", [(1 << 63) - 1, (1 << 64) - 1])
+def test_every_seed_that_a_file_can_hold_draws_noise(seed):
+    latent = torch.zeros(1, 1, 2, 2)
+    assert not torch.equal(stage_noise(latent, seed, 0), stage_noise(latent, seed, FINAL_STAGE))
+
+
+# Switches
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fuse": False},
+        {"guide": False},
+        {"sampler": "heun"},
+        {"scheduler": "karras"},
+        {"object_steps": 5},
+        {"overall_steps": 5},
+        {"condition": "reference"},
+        {"start": "low frequencies"},
+        {"guidance": GuidanceSettings(eta=1.0, threshold=0.0)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_switch_changes_the_picture(change):
+    loose = replace(FEW, guidance=GuidanceSettings(threshold=0.0))
+    assert not torch.equal(final(loose), final(replace(loose, **change)))
+
+
+def test_without_guidance_no_attention_is_computed():
+    models, _ = run(scene(2), replace(FEW, guide=False))
+    assert not any(denoiser.attention_at for denoiser in models.denoisers)
+
+
+def test_only_object_stages_are_guided():
+    models, _ = run(scene(2), replace(FEW, guidance=GuidanceSettings(threshold=0.0)))
+    assert [bool(denoiser.attention_at) for denoiser in models.denoisers] == [True, True, False]
+
+
+def test_a_name_whose_tokens_are_not_found_is_restored_without_guidance():
+    lone = Semantics("a table", (replace(scene(1).objects[0], name="unknown"),))
+    models, stages = run(lone)
+    assert [stage.name for stage in stages] == ["object1", "final"]
+    assert not models.denoisers[0].attention_at
+
+
+def test_scales_and_negative_prompt_are_passed_on():
+    models, _ = run(scene(1), replace(FEW, object_scale=2.0, overall_scale=9.0, negative="ugly"))
+    assert [(negative, scale) for _, negative, scale, _ in models.conditions] == [("ugly", 2.0), ("ugly", 9.0)]
+
+
+def test_only_the_last_stage_starts_around_low_frequencies():
+    models, stages = run(scene(1), replace(FEW, start="low frequencies"))
+    assert not models.around[0].any()
+    torch.testing.assert_close(models.around[1], low_frequencies(models.encode(stages[0].image)))
+    assert not any(latent.any() for latent in run(scene(1))[0].around)
+
+
+def test_low_frequencies_keep_the_mean_and_lose_the_detail():
+    board = (torch.arange(16)[:, None] + torch.arange(16)) % 2
+    smooth = low_frequencies(board[None, None].float())
+    torch.testing.assert_close(smooth, torch.full((1, 1, 16, 16), 0.5))
+    assert low_frequencies(torch.ones(1, 2, 3, 2)).shape == (1, 2, 3, 2)
+
+
+def test_defaults_are_the_papers():
+    settings = Settings()
+    assert (settings.object_steps, settings.overall_steps) == (10, 20)
+    assert (settings.object_scale, settings.overall_scale) == (3.5, 7.0)
+    assert settings.guidance.eta == 40
+
+
+def test_progress_is_asked_for_by_stage():
+    steps: dict[str, int] = {}
+
+    def progress(name):
+        def tell(step, denoised, x):
+            steps[name] = step + 1
+
+        return tell
+
+    run(scene(1), progress=progress)
+    assert steps == {"object1": 4, "final": 3}

@@ -1,0 +1,172 @@
+"""Picture, words and masks to a file and back, with the reference's codec and the decoder replaced by small ones."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+from sedic import codec
+from sedic.bitstream import BitstreamError, Hints, SedicFile
+from sedic.errors import SedicError
+from sedic.reference.registry import CodecError
+from sedic.semantics import Limits, SceneObject, Semantics
+
+IMAGE = np.full((32, 48, 3), (200, 100, 50), np.uint8)
+
+
+class Grower:
+    """A codec whose every step of quality costs one byte; it refuses qualities below 4."""
+
+    name, id, default_quality, qualities = "grower", 9, 10, range(1, 101)
+    weights = b"\1\2\3\4"
+    tried: list[int]
+
+    def __init__(self):
+        self.tried = []
+
+    def encode(self, image, quality):
+        self.tried.append(quality)
+        if quality < 4:
+            raise CodecError(f"grower:{quality} is too little; use grower:4 or more.")
+        return bytes(image[0, 0]) + bytes(quality - 3)
+
+    def decode(self, data, size, quality):
+        pixels = np.empty((size[1], size[0], 3), np.uint8)
+        pixels[:] = np.frombuffer(data[:3], np.uint8)
+        pixels.flags.writeable = False
+        return pixels
+
+    def fingerprint(self, quality):
+        return self.weights
+
+
+@pytest.fixture
+def grower(monkeypatch) -> Grower:
+    """Stands behind every name and number."""
+    grower = Grower()
+    parse = lambda text, models=None: (grower, int(text.partition(":")[2] or grower.default_quality))  # noqa: E731
+    monkeypatch.setattr(codec, "parse_reference", parse)
+    monkeypatch.setattr(codec, "codec_by_id", lambda number, models=None: grower)
+    return grower
+
+
+def words(objects: int = 1) -> Semantics:
+    mask = np.zeros((32, 48), bool)
+    mask[8:24, 8:24] = True
+    return Semantics("a plain wall", tuple(SceneObject(f"spot {j}", "round", mask) for j in range(objects)))
+
+
+def test_file_holds_what_was_given_through_bytes(grower):
+    hints = Hints(seed=7, object_steps=3, overall_steps=4, guidance=False)
+    file = SedicFile.from_bytes(codec.encode(IMAGE, words(), "grower:12", hints=hints).to_bytes())
+    assert (file.width, file.height, file.codec_id, file.quality) == (48, 32, 9, 12)
+    assert file.fingerprint == grower.weights
+    assert file.hints == hints
+    assert file.semantics.overall == "a plain wall"
+    np.testing.assert_array_equal(codec.reference_of(file).picture(), IMAGE)
+
+
+def test_words_beyond_the_limits_are_cut_with_a_warning(grower):
+    with pytest.warns(UserWarning, match="1 cut"):
+        file = codec.encode(IMAGE, words(), limits=Limits(overall_words=2))
+    assert file.semantics.overall == "a plain"
+
+
+@pytest.mark.parametrize("size", [45, 60, 80])
+def test_budget_buys_the_best_quality_that_fits(size, grower):
+    target = size * 8 / (48 * 32)
+    file = codec.encode(IMAGE, words(), target_bpp=target)
+    assert len(file.to_bytes()) == size
+    better = codec.encode(IMAGE, words(), f"grower:{file.quality + 1}")
+    assert better.bits_per_pixel > target
+    assert len(grower.tried) < 12, "found by bisection"
+
+
+def test_boundless_budget_is_the_highest_quality(grower):
+    assert codec.encode(IMAGE, words(), target_bpp=math.inf).quality == 100
+
+
+@pytest.mark.parametrize("target", [0.0, -1.0, 0.01, math.nan])
+def test_impossible_budget_names_the_smallest_file(target, grower):
+    smallest = codec.encode(IMAGE, words(), "grower:4").bits_per_pixel
+    with pytest.raises(SedicError, match=f"smallest file is {smallest:.4f} bpp"):
+        codec.encode(IMAGE, words(), target_bpp=target)
+
+
+def test_a_picture_that_no_quality_can_code_is_the_codecs_own_error(grower, monkeypatch):
+    def refuse(image, quality):
+        raise CodecError("The picture is too small; enlarge it.")
+
+    monkeypatch.setattr(grower, "encode", refuse)
+    with pytest.raises(CodecError, match="enlarge it"):
+        codec.encode(IMAGE, words(), target_bpp=1.0)
+
+
+def test_other_weights_than_the_senders_are_an_error_naming_both(grower):
+    reference = codec.encode_reference(IMAGE)
+    grower.weights = b"\5\6\7\x08"
+    with pytest.raises(CodecError, match="01020304, found are 05060708"):
+        reference.picture()
+
+
+def test_reference_that_has_not_arrived_is_told():
+    whole = SedicFile(48, 32, 1, 9, b"123456", words())
+    cut = SedicFile.from_bytes(whole.to_bytes()[: whole.sections[0].bytes + 3])
+    with pytest.raises(BitstreamError, match="reference is missing"):
+        codec.reference_of(cut)
+
+
+def test_hints_are_applied_and_absent_ones_leave_the_settings():
+    from sedic.restoration.stages import Settings
+
+    file = SedicFile(48, 32, 1, 9, b"1", words(), hints=Hints(seed=5, overall_steps=2, guidance=False))
+    settings = codec.settings_of(file, Settings(object_steps=33, seed=1))
+    assert (settings.seed, settings.object_steps, settings.overall_steps, settings.guide) == (5, 33, 2, False)
+    plain = codec.settings_of(SedicFile(48, 32, 1, 9, b"1", words()), Settings())
+    assert plain == Settings()
+
+
+@pytest.mark.parametrize("overall", ["a plain wall", ""])
+@pytest.mark.parametrize("until", ["object", "final"])
+def test_decoder_gets_the_reference_and_whatever_words_there_are(overall, until, grower, monkeypatch):
+    from sedic.restoration import stages
+
+    calls = []
+    monkeypatch.setattr(stages, "decode", lambda *arguments: calls.append(arguments) or iter(()))
+    file = codec.encode(IMAGE, Semantics(overall, words().objects))
+    assert list(codec.decode(file, "models", stages.Settings(), until)) == []
+    ((models, image, semantics, _, last, _),) = calls
+    assert models == "models"
+    assert image.shape == (1, 3, 32, 48)
+    assert image[0, :, 3, 5].mul(255).round().tolist() == [200, 100, 50]
+    assert last == until
+    assert semantics is file.semantics
+
+
+def test_a_pictures_read_only_pixels_warn_of_nothing(grower, monkeypatch):
+    import torch
+
+    from sedic.restoration import stages
+
+    monkeypatch.setattr(stages, "decode", lambda *_: iter(()))
+    file = codec.encode(IMAGE, words())
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            list(codec.decode(file, "models", stages.Settings()))
+    finally:
+        torch.set_warn_always(False)
+
+
+def test_pixels_are_rounded_and_kept_in_range():
+    import torch
+
+    image = torch.tensor([-0.5, 0.4999 / 255, 0.5001 / 255, 2.0]).reshape(1, 1, 1, 4).expand(1, 3, 1, 4)
+    pixels = codec.to_pixels(image)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (1, 4, 3)
+    assert pixels[0, :, 0].tolist() == [0, 0, 1, 255]
