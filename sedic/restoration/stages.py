@@ -41,7 +41,7 @@ class Settings:
         scheduler: spacing of the noise levels; ``simple`` and ``karras`` on every denoiser.
         guide: whether Eq. 3 is applied; ``guidance`` says how.
         fuse: whether Eq. 4 is applied.
-        condition: ``progressive``: cf_j = E(I_j), the picture restored so far; ``reference``: always E(I_0).
+        condition: of the last stage; ``progressive``: E(I_J), the picture restored so far; ``reference``: E(I_0).
         start: the last stage begins from pure ``noise``, or around the ``low frequencies`` of the picture so far.
         seed: of the noise; with the stage's number it gives the same start on every machine.
     """
@@ -173,7 +173,7 @@ def decode(
 
     def run(stage: int, name: str, text: str, scale: float, steps: int, around: Tensor, **steering) -> Trajectory:
         sigmas = models.sigmas(settings.scheduler, steps)
-        condition = image if settings.condition == "progressive" else padded
+        condition = padded if stage == FINAL_STAGE and settings.condition == "reference" else image
         denoiser = models.condition(text, settings.negative, scale, condition)
         x = models.start(stage_noise(noise, settings.seed, stage), sigmas[0], around)
         tell = progress(name) if progress else None
@@ -197,8 +197,9 @@ def decode(
             guidance=guidance,
             fusion=fusion,
         )
-        image = models.decode(trajectory.latents[-1])
-        yield Stage(name, image[..., :height, :width], trajectory)
+        restored = models.decode(trajectory.latents[-1])[..., :height, :width]
+        image = pad_to_multiple(restored)  # of the picture, not what the model made of the padding
+        yield Stage(name, restored, trajectory)
     if until == "object":
         return
     around = low_frequencies(models.encode(image)) if settings.start == "low frequencies" else zeros
