@@ -15,7 +15,7 @@ def to_pixels(image: Tensor) -> np.ndarray:
 
 def to_image(pixels: np.ndarray) -> Tensor:
     """(H, W, 3) uint8 as an IMAGE, (1, H, W, 3) in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).float().div(255)[None]
+    return torch.from_numpy(np.array(pixels)).float().div(255)[None]
 
 
 def to_mask(mask: np.ndarray) -> Tensor:

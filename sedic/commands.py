@@ -97,7 +97,7 @@ def decode(options: argparse.Namespace) -> None:
 def _progress(name: str) -> Any:
     from tqdm import tqdm
 
-    bar = tqdm(desc=name, unit="step", leave=False)
+    bar = tqdm(desc=name, unit="step", leave=False, disable=None)  # only where someone watches
 
     def tell(step: int, denoised: Any, x: Any) -> None:
         bar.update()

@@ -365,7 +365,7 @@ def test_codec_of_a_newer_program(tmp_path, earlier, capsys, no_models):
 
 
 def test_damaged_reference(tmp_path, earlier, capsys, no_models):
-    SedicFile(64, 64, 1, 9, b"\4\0" + bytes(40), Semantics("a")).write(tmp_path / "bad.sedic")
+    SedicFile(64, 64, 1, 9, b"\xff\0" + bytes(40), Semantics("a")).write(tmp_path / "bad.sedic")
     failure(capsys, "decode", tmp_path / "bad.sedic", "-o", earlier)
     assert earlier.read_bytes() == b"earlier"
 
@@ -416,9 +416,10 @@ def test_device_that_is_not_there(device, scene, tmp_path, capsys):
 
 def test_broken_guidance_is_one_line(scene, tmp_path, capsys, preloaded, monkeypatch):
     from sedic.restoration import stages
+    from sedic.restoration.guidance import GuidanceError
 
     def fail(*_, **__):
-        raise FloatingPointError("The guidance gradient is not finite; lower eta or turn guidance off for this model.")
+        raise GuidanceError("The guidance gradient is not finite; lower eta or turn guidance off for this model.")
 
     monkeypatch.setattr(stages, "guide", fail)
     assert "guidance" in failure(capsys, "decode", scene / "a.sedic", "-o", tmp_path / "o.png", "--object-steps", "1")

@@ -58,7 +58,7 @@ def test_simple_takes_every_stride_and_karras_is_even_in_its_root():
 
 
 def test_unknown_schedule_names_the_known():
-    with pytest.raises(ValueError, match=r"'sgm' .*simple, karras"):
+    with pytest.raises(SedicError, match=r"'sgm' .*simple, karras"):
         stub_models().sigmas("sgm", 4)
 
 
@@ -346,7 +346,7 @@ def test_processors_are_back_after_attention_and_after_an_exception(models, monk
 
 def test_layers_that_a_model_lacks_are_named_with_those_it_has(models):
     assert attention_modules(models.unet, "middle block")
-    with pytest.raises(ValueError, match=r"no second up block .*middle block, first up block"):
+    with pytest.raises(SedicError, match=r"no second up block .*middle block, first up block"):
         attention_modules(models.unet, "second up block")
 
 

@@ -134,10 +134,12 @@ def test_each_stage_is_conditioned_on_the_picture_restored_so_far():
         assert torch.equal(image, expected)
 
 
-def test_condition_on_the_reference_stays_the_reference():
+def test_condition_on_the_reference_is_the_last_stages_alone():
     models, _ = run(scene(2), replace(FEW, condition="reference"))
-    for _, _, _, image in models.conditions:
-        assert torch.equal(image, picture())
+    first, second, last = (image for _, _, _, image in models.conditions)
+    assert torch.equal(first, picture())
+    assert not torch.equal(second, picture())
+    assert torch.equal(last, picture())
 
 
 def test_objects_without_a_mask_are_skipped_and_keep_their_numbers():
