@@ -118,10 +118,7 @@ def test_installed_version_is_the_declared_one() -> None:
 
 
 def test_a_file_is_read_in_one_sitting() -> None:
-    def most(path: Path) -> int:  # a test file may list more cases than a reader needs to take in
-        return 500 if "tests" in path.relative_to(ROOT).parts else 300
-
-    long = {str(p.relative_to(ROOT)): n for p in files(".py", ".js") if (n := len(lines_of(p))) > most(p)}
+    long = {str(p.relative_to(ROOT)): n for p in files(".py", ".js") if (n := len(lines_of(p))) > 320}
     assert not long
 
 
