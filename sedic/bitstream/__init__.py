@@ -35,7 +35,9 @@ A file that was cut decodes to what has arrived:
 """
 
 from .coder import BitstreamError
-from .container import Section, SedicFile
+from .container import SedicFile
 from .header import Hints
+from .sections import Section
+from .stream import StreamReader
 
-__all__ = ["BitstreamError", "Hints", "Section", "SedicFile"]
+__all__ = ["BitstreamError", "Hints", "Section", "SedicFile", "StreamReader"]

@@ -23,6 +23,10 @@ class BitstreamError(SedicError):
     """The bytes are not a .sedic file that can be read, or the content is not one that the format can hold."""
 
 
+class CutError(BitstreamError):
+    """The bytes end before what they begin does: more of them may mend it."""
+
+
 class Encoder:
     """Turns symbols into the shortest bytes that :class:`Decoder` reads back."""
 
@@ -31,16 +35,20 @@ class Encoder:
 
     def symbol(self, index: int, counts: np.ndarray | list[int]) -> None:
         """Writes ``index`` under a distribution in proportion to ``counts`` (see :func:`interval_widths`)."""
-        self._coder.encode(index, _model(interval_widths(counts)))
+        self.encode(index, _model(interval_widths(counts)))
 
     def bit(self, bit: bool, ones: int, total: int) -> None:
         """Writes one bit which is 1 with probability ``ones / total``; 0 < total < 2³⁸."""
-        self._coder.encode(int(bit), _model(_bit_widths(ones, total)))
+        self.encode(int(bit), _model(_bit_widths(ones, total)))
 
     def number(self, value: int, limit: int) -> None:
         """Writes ``value``, each of 0 … limit − 1 equally likely; 1 ≤ limit < 2²⁴."""
         if limit > 1:
-            self._coder.encode(value, Uniform(limit))
+            self.encode(value, Uniform(limit))
+
+    def encode(self, index: int, model: Any) -> None:
+        """Writes ``index`` under one of constriction's models, which must be exact."""
+        self._coder.encode(index, model)
 
     def finish(self) -> bytes:
         """The shortest bytes that decode to all symbols so far; more symbols may follow, and another ``finish``.
@@ -72,6 +80,14 @@ class Decoder:
     def __init__(self, data: bytes) -> None:
         padded = data + bytes(-len(data) % 4)
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32))
+        self._encoder = Encoder()
+
+    def again(self) -> bytes:
+        """What an encoder writes for all symbols so far: the same bytes, where an encoder wrote them and all are read.
+
+        It costs no second run of the models, as each symbol is written again under the very model it was read with.
+        """
+        return self._encoder.finish()
 
     def symbol(self, counts: np.ndarray | list[int]) -> int:
         """Mirrors :meth:`Encoder.symbol`."""
@@ -87,9 +103,11 @@ class Decoder:
 
     def _decode(self, model: Any) -> int:
         try:
-            return int(self._coder.decode(model))
+            index = int(self._coder.decode(model))
         except AssertionError as error:  # constriction's sign that no symbol's interval holds the number read
             raise BitstreamError("The coded bytes are damaged; fetch the file again.") from error
+        self._encoder.encode(index, model)
+        return index
 
 
 def interval_widths(counts: np.ndarray | list[int]) -> np.ndarray:

@@ -1,49 +1,24 @@
 """The .sedic file, version 1: header, reference, overall text, then object after object.
 
-Header: ``SDC``, version, width, height, codec id and flags, quality, number of objects with the coders' ids, the
-weights' fingerprint and the decoding hints where flagged, CRC-8. Each section: its length, its bytes, a check value
-(the low byte of CRC-32 over its number and bytes). Numbers are LEB128 in their shortest form. An object's words and
-mask share one range-coded stream. A reader also writes again what it has read, and calls bytes that differ damaged:
-of what slips past the check value, this finds most.
+The parts are described where they are coded: :mod:`.header`, :mod:`.sections`, :mod:`.text`, :mod:`.mask`.
 """
 
 from __future__ import annotations
 
 import os
 import uuid
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
+from ..semantics import SceneObject, Semantics
+from . import mask, text
+from .coder import BitstreamError
+from .header import Header, Hints
+from .sections import MOST_PAYLOAD, Content, Section, Sections, describe, frame, section_names, with_disjoint_masks
+from .stream import StreamReader
 
-from ..semantics import SceneObject, Semantics, disjoint
-from .coder import BitstreamError, Decoder, Encoder
-from .header import Header, Hints, number_to_bytes, read_number
-from .mask import cell_size, from_grid, grid_shape, read_mask, to_grid, write_mask
-from .text import DETAIL, NAME, OVERALL, TextCoder
-
-MOST_REFERENCE = 1 << 20
-MOST_FILE = 2 * MOST_REFERENCE  # bytes that `read` takes from disk
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of the file.
-
-    Attributes:
-        name: ``header``, ``reference``, ``overall``, ``object1`` …
-        bytes: its bytes, length and check value included.
-        text_bytes: what its stream takes, or of an object would take if it ended behind the words.
-        mask_bytes: of an object, the rest of its stream.
-    """
-
-    name: str
-    bytes: int
-    text_bytes: int = 0
-    mask_bytes: int = 0
+MOST_FILE = 2 * MOST_PAYLOAD  # bytes that `read` takes from disk
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +36,9 @@ class SedicFile:
         fingerprint: of the codec's weights, 4 bytes or none.
         hints: for the decoder.
         missing: one sentence about what did not arrive or is damaged; empty for a whole file.
+        missing_sections: names of the sections that did not arrive, or lie behind a damaged one or are it.
+        text_coder: number of the coder of the words, see :mod:`.text`.
+        mask_coder: number of the coder of the masks, see :mod:`.mask`.
     """
 
     width: int
@@ -72,6 +50,9 @@ class SedicFile:
     fingerprint: bytes = b""
     hints: Hints = field(default_factory=Hints)
     missing: str = ""
+    missing_sections: tuple[str, ...] = ()
+    text_coder: int = text.CODERS.default
+    mask_coder: int = mask.CODERS.default
 
     def to_bytes(self) -> bytes:
         """The whole file; of one that was read in part, the part.
@@ -90,29 +71,20 @@ class SedicFile:
         Raises:
             BitstreamError: not a .sedic file, one of a newer version, or a header that is cut or damaged.
         """
-        header, position = Header.from_bytes(data)
-        reader, writer = _Sections(header), _Sections(header)
-        pieces = [(Section("header", position), data[:position])]
-        contents: list[bytes | str | SceneObject] = []
-        missing = ""
-        for number, name in enumerate(_section_names(header.objects)):
-            try:
-                payload, end = _unframe(data, position, number)
-                content = reader.read(number, payload)
-                again, text_bytes = writer.write(number, content)
-                if again != payload:
-                    raise BitstreamError("The coded bytes are not those that this content has; fetch the file again.")
-            except _Cut:
-                missing = f"The file is cut off in its section {name!r}; fetch it again for what is missing."
-                break
-            except BitstreamError:
-                missing = f"The section {name!r} of the file is damaged; fetch it again for what is missing."
-                break
-            pieces.append(_piece(name, number, data[position:end], len(payload), text_bytes))
-            contents.append(content)
-            position = end
-        if not missing and position < len(data):
-            missing = f"{len(data) - position} bytes behind the last section were ignored; fetch the file again."
+        reader = StreamReader()
+        reader.feed(data)
+        return cls.from_stream(reader)
+
+    @classmethod
+    def from_stream(cls, reader: StreamReader) -> SedicFile:
+        """What a reader has so far; ``missing`` says what comes behind.
+
+        Raises:
+            BitstreamError: the header has not arrived.
+        """
+        header, contents = reader.header, reader.contents
+        if header is None:
+            raise BitstreamError(f"The file ends within its header ({reader.waiting} bytes); fetch it again.")
         file = cls(
             width=header.width,
             height=header.height,
@@ -125,10 +97,13 @@ class SedicFile:
             ),
             fingerprint=header.fingerprint,
             hints=header.hints,
-            missing=missing,
+            missing=reader.missing,
+            missing_sections=tuple(reader.missing_sections),
+            text_coder=header.text_coder,
+            mask_coder=header.mask_coder,
         )
         # What arrived is what is counted and written again: not a shorter file that pretends to be whole.
-        file.__dict__["_pieces"] = pieces
+        file.__dict__["_pieces"] = list(reader.pieces)
         return file
 
     @property
@@ -178,118 +153,18 @@ class SedicFile:
             objects=len(self.semantics.objects),
             fingerprint=self.fingerprint,
             hints=self.hints,
+            text_coder=self.text_coder,
+            mask_coder=self.mask_coder,
         )
         data = header.to_bytes()
         pieces = [(Section("header", len(data)), data)]
         if self.reference is None:
             raise BitstreamError("The file has no reference; encode the picture's reference first.")
-        objects = disjoint(_with_masks_of_size(self.semantics.objects, self.width, self.height))
-        contents: list[bytes | str | SceneObject] = [self.reference, self.semantics.overall, *objects]
-        writer = _Sections(header)
-        for number, (name, content) in enumerate(zip(_section_names(header.objects), contents, strict=True)):
-            payload, text_bytes = writer.write(number, content)
-            framed = _frame(payload, number)
-            pieces.append(_piece(name, number, framed, len(payload), text_bytes))
+        objects = with_disjoint_masks(self.semantics.objects, header)
+        contents: list[Content] = [self.reference, self.semantics.overall, *objects]
+        writer = Sections(header)
+        for number, (name, content) in enumerate(zip(section_names(header.objects), contents, strict=True)):
+            payload, text_bytes = writer.write(content)
+            framed = frame(payload, number)
+            pieces.append((describe(name, len(framed), len(payload), text_bytes), framed))
         return pieces
-
-
-class _Sections:
-    """Writes or reads the sections' payloads in turn; words and masks lean on those of earlier sections."""
-
-    def __init__(self, header: Header) -> None:
-        self._size = header.width, header.height
-        self._cell = cell_size(*self._size)
-        self._taken = np.zeros(grid_shape(*self._size), bool)
-        self._texts = TextCoder()
-
-    def write(self, number: int, content: bytes | str | SceneObject) -> tuple[bytes, int]:
-        """The payload of section ``number`` and, for words, how long it would be without a mask."""
-        if isinstance(content, bytes):
-            if len(content) > MOST_REFERENCE:
-                raise BitstreamError(
-                    f"The reference has {len(content)} bytes; {MOST_REFERENCE} at most fit, choose a lower quality."
-                )
-            return content, 0
-        encoder = Encoder()
-        if isinstance(content, str):
-            self._texts.write(encoder, content, OVERALL)
-            payload = encoder.finish()
-            return payload, len(payload)
-        self._texts.write(encoder, content.name, NAME)
-        self._texts.write(encoder, content.detail, DETAIL)
-        text_bytes = len(encoder.finish())
-        self._write_mask(encoder, content.mask)
-        return encoder.finish(), text_bytes
-
-    def read(self, number: int, payload: bytes) -> bytes | str | SceneObject:
-        """Mirrors :meth:`write`."""
-        if number == 0:
-            return payload
-        decoder = Decoder(payload)
-        if number == 1:
-            return self._texts.read(decoder, OVERALL)
-        name = self._texts.read(decoder, NAME)
-        detail = self._texts.read(decoder, DETAIL)
-        return SceneObject(name, detail, self._read_mask(decoder))
-
-    def _write_mask(self, encoder: Encoder, mask: np.ndarray | None) -> None:
-        grid = None if mask is None else to_grid(mask, self._cell)
-        write_mask(encoder, grid, self._taken)
-        if grid is not None:
-            self._taken = self._taken | grid
-
-    def _read_mask(self, decoder: Decoder) -> np.ndarray | None:
-        grid = read_mask(decoder, self._taken)
-        if grid is None:
-            return None
-        self._taken = self._taken | grid
-        return from_grid(grid, self._cell, *self._size)
-
-
-class _Cut(BitstreamError):
-    """The data end within a section."""
-
-
-def _with_masks_of_size(objects: Sequence[SceneObject], width: int, height: int) -> list[SceneObject]:
-    """The objects with bool masks, refused where a mask is not of the picture's size."""
-    result = []
-    for j, o in enumerate(objects, 1):
-        if o.mask is not None and o.mask.shape != (height, width):
-            raise BitstreamError(
-                f"The mask of object {j} is {'×'.join(map(str, o.mask.shape[::-1]))}, the picture {width}×{height}; "
-                "make them the same size."
-            )
-        result.append(o if o.mask is None else replace(o, mask=o.mask.astype(bool)))
-    return result
-
-
-def _section_names(objects: int) -> list[str]:
-    return ["reference", "overall", *(f"object{j}" for j in range(1, objects + 1))]
-
-
-def _piece(name: str, number: int, framed: bytes, payload_bytes: int, text_bytes: int) -> tuple[Section, bytes]:
-    mask_bytes = payload_bytes - text_bytes if number > 1 else 0
-    return Section(name, len(framed), text_bytes, mask_bytes), framed
-
-
-def _check_value(payload: bytes, number: int) -> int:
-    return zlib.crc32(bytes([number]) + payload) & 255
-
-
-def _frame(payload: bytes, number: int) -> bytes:
-    return number_to_bytes(len(payload)) + payload + bytes([_check_value(payload, number)])
-
-
-def _unframe(data: bytes, position: int, number: int) -> tuple[bytes, int]:
-    """The payload of the section at ``position`` and where the next one begins."""
-    try:
-        length, start = read_number(data, position)
-        if length > MOST_REFERENCE:
-            raise BitstreamError(f"A section of {length} bytes is longer than the format allows; fetch the file again.")
-        check = data[start + length]
-    except IndexError as error:
-        raise _Cut("The file ends within a section; fetch it again.") from error
-    payload = data[start : start + length]
-    if check != _check_value(payload, number):
-        raise BitstreamError("A section's check value does not fit its bytes; fetch the file again.")
-    return payload, start + length + 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .coder import BitstreamError
+from . import mask, text
+from .coder import BitstreamError, CutError
 
 MAGIC = b"SDC"
 VERSION = 1
@@ -13,8 +14,8 @@ MOST_PIXELS = 1 << 26
 MOST_OBJECTS = 7
 MOST_STEPS = 10000
 MOST_SEED = (1 << 64) - 1
+MOST_HEADER = 64  # bytes, with all that may be in it
 FINGERPRINT_BYTES = 4
-TEXT_CODER = MASK_CODER = 1
 _HAS_FINGERPRINT, _HAS_HINTS = 32, 64  # above the codec id in its byte
 _SEED, _OBJECT_STEPS, _OVERALL_STEPS, _NO_GUIDANCE = 1, 2, 4, 8
 
@@ -47,6 +48,8 @@ class Header:
     objects: int
     fingerprint: bytes = b""
     hints: Hints = field(default_factory=Hints)
+    text_coder: int = text.CODERS.default
+    mask_coder: int = mask.CODERS.default
 
     def to_bytes(self) -> bytes:
         """The header with its CRC-8.
@@ -57,7 +60,8 @@ class Header:
         self._check()
         flags = _HAS_FINGERPRINT * bool(self.fingerprint) | _HAS_HINTS * (self.hints != Hints())
         data = MAGIC + bytes([VERSION]) + number_to_bytes(self.width) + number_to_bytes(self.height)
-        data += bytes([self.codec_id | flags, self.quality, self.objects | TEXT_CODER << 3 | MASK_CODER << 5])
+        counts = self.objects | self.text_coder << 3 | self.mask_coder << 5
+        data += bytes([self.codec_id | flags, self.quality, counts])
         data += self.fingerprint
         if self.hints != Hints():
             data += _hints_to_bytes(self.hints)
@@ -71,9 +75,10 @@ class Header:
             The header and the number of its bytes.
 
         Raises:
-            BitstreamError: another kind of file, a newer version, cut off, or damaged.
+            CutError: ``data`` ends before the header does.
+            BitstreamError: another kind of file, a newer version, or damaged.
         """
-        if data[:3] != MAGIC[: len(data)] or not data:
+        if data[:3] != MAGIC[: len(data)]:
             raise BitstreamError(f"This is not a .sedic file (it begins with {data[:3]!r}); choose one.")
         try:
             if data[3] != VERSION:
@@ -94,10 +99,11 @@ class Header:
             if data[position] != crc8(data[:position]):
                 raise BitstreamError("The header of the file is damaged; fetch it again.")
         except IndexError as error:
-            raise BitstreamError(f"The file ends within its header ({len(data)} bytes); fetch it again.") from error
-        if flags & 128 or counts & 128 or (counts >> 3) & 3 != TEXT_CODER or counts >> 5 != MASK_CODER:
+            raise CutError(f"The file ends within its header ({len(data)} bytes); fetch it again.") from error
+        text_coder, mask_coder = (counts >> 3) & 3, counts >> 5  # 4 and above mark what is not yet invented
+        if flags & 128 or text_coder not in text.CODERS.names or mask_coder not in mask.CODERS.names:
             raise BitstreamError("The file uses coders that this version does not know; update ComfyUI-SEDIC.")
-        header = cls(width, height, flags & 31, quality, counts & 7, fingerprint, hints)
+        header = cls(width, height, flags & 31, quality, counts & 7, fingerprint, hints, text_coder, mask_coder)
         if header.to_bytes() != data[: position + 1]:
             raise BitstreamError("The header of the file is not written as it should be; fetch it again.")
         return header, position + 1
@@ -112,6 +118,8 @@ class Header:
                 f"The picture has {self.width * self.height} pixels; {MOST_PIXELS} at most fit, resize it."
             )
         _within("number of objects", self.objects, 0, MOST_OBJECTS)
+        text.CODERS.check(self.text_coder)
+        mask.CODERS.check(self.mask_coder)
         _within("reference codec's id", self.codec_id, 0, 31)
         _within("reference quality", self.quality, 0, 255)
         _within("seed", self.hints.seed, 0, MOST_SEED)
@@ -162,7 +170,7 @@ def number_to_bytes(value: int) -> bytes:
     return data + bytes([value])
 
 
-def read_number(data: bytes, position: int) -> tuple[int, int]:
+def read_number(data: bytes | bytearray, position: int) -> tuple[int, int]:
     """Reads LEB128 and returns the value and where the next byte is.
 
     Raises:

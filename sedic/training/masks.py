@@ -14,18 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bitstream.coder import Encoder
-from ..bitstream.mask import (
-    COUNT_UNIT,
-    MARGIN,
-    QUESTIONS,
-    cell_size,
-    from_grid,
-    grid_shape,
-    question_planes,
-    to_grid,
-    write_mask,
-)
+from ..bitstream.coder import Decoder, Encoder
+from ..bitstream.mask.grid import to_grid
+from ..bitstream.mask.tree import COUNT_UNIT, MARGIN, QUESTIONS, TreeCoder, question_planes
 from ..semantics import Semantics, disjoint
 from .data import decode_run_lengths, read_annotations
 
@@ -135,7 +126,7 @@ def grow(keys: np.ndarray, counts: np.ndarray) -> Tree:
 
 
 def train(data: Path, out: Path) -> None:
-    """Grows the tree on the training masks and writes the table of :mod:`sedic.bitstream.mask`.
+    """Grows the tree on the training masks and writes the table of :mod:`sedic.bitstream.mask.tree`.
 
     Args:
         data: the folder with ``train/annotations.jsonl``.
@@ -161,15 +152,15 @@ def measure(data: Path) -> None:
             objects = disjoint(Semantics.read(path).objects)
             masks = [o.mask for o in objects if o.mask is not None]
             height, width = masks[0].shape
-            cell = cell_size(width, height)
-            encoder, taken = Encoder(), np.zeros(grid_shape(width, height), bool)
+            encoder, writer, reader = Encoder(), TreeCoder(width, height), TreeCoder(width, height)
             for mask in masks:
-                grid = to_grid(mask, cell)
-                write_mask(encoder, grid, taken)
-                again = from_grid(grid & ~taken, cell, width, height)
-                overlaps.append((mask & again).sum() / (mask | again).sum())
-                taken = taken | grid
+                writer.write(encoder, mask)
             sizes.append(len(encoder.finish()))
+            decoder = Decoder(encoder.finish())
+            for mask in masks:
+                grid = reader.read(decoder)
+                again = np.zeros_like(mask) if grid is None else reader.picture(grid)
+                overlaps.append((mask & again).sum() / (mask | again).sum())
         print(
             f"{name}: {np.mean(sizes):.1f} bytes of masks a picture, {min(sizes)} to {max(sizes)}, "
             f"{len(sizes)} pictures; intersection over union {np.mean(overlaps):.3f}, at least {min(overlaps):.3f}"

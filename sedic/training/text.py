@@ -17,17 +17,15 @@ from typing import Any
 import numpy as np
 
 from ..bitstream.coder import Encoder
-from ..bitstream.text import (
+from ..bitstream.text import DETAIL, NAME, OVERALL
+from ..bitstream.text.trigram import (
     CODE_POINT,
-    DETAIL,
     END,
     LETTER_END,
     LETTERS,
-    NAME,
-    OVERALL,
     SPELLED,
     START_CLASS,
-    TextCoder,
+    TrigramCoder,
     is_word,
     split_tokens,
     token_class,
@@ -72,7 +70,7 @@ def leading_name(line: Line) -> list[str]:
 
 
 def train(data: Path, out: Path) -> None:
-    """Counts words, pairs and triples and writes the table of :class:`sedic.bitstream.text.WordModel`.
+    """Counts words, pairs and triples and writes the table of :class:`sedic.bitstream.text.trigram.WordModel`.
 
     Args:
         data: the folder with ``text/``.
@@ -208,7 +206,7 @@ def measure(data: Path, lines_of_a_source: int = 250) -> None:
     for name in ("kodak", "clic"):
         sizes = []
         for path in sorted((data / name).glob("*.json")):
-            scene, coder = Semantics.read(path), TextCoder()
+            scene, coder = Semantics.read(path), TrigramCoder()
             encoder = Encoder()
             coder.write(encoder, scene.overall, OVERALL)
             sizes.append(len(encoder.finish()))
@@ -227,7 +225,7 @@ def measure(data: Path, lines_of_a_source: int = 250) -> None:
         source = source.split("\t")[0]
         if 0 < len(text.split()) <= 50 and lines[source] < lines_of_a_source:
             encoder = Encoder()
-            TextCoder().write(encoder, text, DETAIL if source == "iiw-objects" else OVERALL)
+            TrigramCoder().write(encoder, text, DETAIL if source == "iiw-objects" else OVERALL)
             for key in (source, "all"):
                 bits[key] += 8 * len(encoder.finish())
                 characters[key] += len(text)

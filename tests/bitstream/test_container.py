@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import sedic.bitstream
-from sedic.bitstream import BitstreamError, Hints, SedicFile
+from sedic.bitstream import BitstreamError, Hints, SedicFile, mask, stream, text
 from sedic.bitstream.header import crc8
 from sedic.semantics import SceneObject, Semantics, read_mask
 
@@ -34,10 +34,11 @@ def test_version_1_file_stays_readable_and_is_written_the_same():
     assert golden().to_bytes() == data
 
 
-def test_the_round_trip_in_the_docstring_runs():
-    result = doctest.testmod(sedic.bitstream)
-    assert result.attempted > 10
-    assert result.failed == 0
+def test_the_round_trips_in_the_docstrings_run():
+    for module, least in ((sedic.bitstream, 10), (stream, 6), (mask, 8), (text, 4)):
+        result = doctest.testmod(module)
+        assert result.attempted >= least
+        assert result.failed == 0
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -276,3 +277,19 @@ def test_unreadable_paths_say_what_to_do(tmp_path):
         SedicFile.read(tmp_path / "none.sedic")
     with pytest.raises(BitstreamError, match="cannot be written"):
         barn().write(tmp_path / "no folder" / "barn.sedic")
+
+
+def test_a_file_read_and_changed_keeps_the_grids_that_it_was_read_with():
+    data = barn().to_bytes()
+    again = SedicFile.from_bytes(data)
+    changed = dataclasses.replace(again, hints=Hints(seed=7))
+    assert "mask" not in vars(again.semantics.objects[0])  # nobody has asked for it
+    restored = dataclasses.replace(SedicFile.from_bytes(changed.to_bytes()), hints=Hints())
+    assert restored.to_bytes() == data
+
+
+def test_unknown_coders_are_refused_by_the_writer_with_those_there_are():
+    with pytest.raises(BitstreamError, match=r"no text coder 9; known are .*1 \(trigram\)"):
+        barn(text_coder=9).to_bytes()
+    with pytest.raises(BitstreamError, match=r"no mask coder -1; known are .*1 \(tree\)"):
+        barn(mask_coder=-1).to_bytes()

@@ -10,27 +10,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sedic.bitstream.coder import Decoder, Encoder
-from sedic.bitstream.mask import cell_size, from_grid, grid_shape, read_mask, to_grid, write_mask
+from sedic.bitstream.mask.grid import cell_size, from_grid, grid_shape, to_grid
+from sedic.bitstream.mask.tree import TreeCoder
 from sedic.semantics import read_mask as read_mask_picture
 
 
 def encode(grids: list[np.ndarray | None], taken: np.ndarray) -> bytes:
-    encoder = Encoder()
+    encoder, coder = Encoder(), coder_of(taken)
     for grid in grids:
-        write_mask(encoder, grid, taken)
-        if grid is not None:
-            taken = taken | grid
+        coder.write_grid(encoder, grid)
     return encoder.finish()
 
 
 def decode(data: bytes, taken: np.ndarray, count: int) -> list[np.ndarray | None]:
-    decoder, grids = Decoder(data), []
-    for _ in range(count):
-        grid = read_mask(decoder, taken)
-        if grid is not None:
-            taken = taken | grid
-        grids.append(grid)
+    decoder, coder = Decoder(data), coder_of(taken)
+    grids = [coder.read(decoder) for _ in range(count)]
+    assert decoder.again() == data
     return grids
+
+
+def coder_of(taken: np.ndarray) -> TreeCoder:
+    rows, columns = taken.shape
+    coder = TreeCoder(8 * columns, 8 * rows)
+    coder.taken = taken
+    return coder
 
 
 def disc(rows: int, columns: int, y: float, x: float, radius: float) -> np.ndarray:

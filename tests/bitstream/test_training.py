@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from sedic.bitstream.text import WordModel
+from sedic.bitstream.text.trigram import WordModel
 from sedic.training import masks, text
 
 

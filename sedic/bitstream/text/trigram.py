@@ -15,11 +15,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from .coder import BitstreamError, Decoder, Encoder, load_table
+from ..coder import BitstreamError, Decoder, Encoder, load_table
+from . import MOST_CHARACTERS, NAME
 
-MOST_CHARACTERS = 4096
 END, SPELLED, CODE_POINT = range(3)  # the vocabulary's first words: end of text, word to spell, other character
-OVERALL, DETAIL, NAME = range(3)  # kinds of text; each begins with a history of its own
 COMMON_WORDS = 64  # the most frequent words do not become likelier by having occurred
 LETTERS = string.ascii_lowercase + "'"
 LETTER_END = len(LETTERS)
@@ -80,6 +79,10 @@ class WordModel:
             for order in ("bigram", "trigram")
         ]
 
+    def index(self, word: str) -> int:
+        """The number under which a word is coded."""
+        return self.ids.get(word, SPELLED if is_word(word) else CODE_POINT)
+
     def start(self, kind: int) -> tuple[int, int]:
         """The history before the first word of a text of this kind."""
         return len(self.words) + kind, len(self.words) + kind
@@ -113,7 +116,7 @@ def word_model() -> WordModel:
     return WordModel(load_table("text1"))
 
 
-class TextCoder:
+class TrigramCoder:
     """Writes or reads the texts of one file in turn: what occurred in one makes words of the next cheaper."""
 
     def __init__(self) -> None:
@@ -134,7 +137,7 @@ class TextCoder:
         model = self._model
         history, before = model.start(kind), ""
         for word, spaced, capitals in split_tokens(text):
-            index = model.ids.get(word, SPELLED if is_word(word) else CODE_POINT)
+            index = model.index(word)
             encoder.symbol(index, model.counts(*history, self._seen))
             if index == SPELLED:
                 self._write_spelled(encoder, word)
@@ -154,20 +157,24 @@ class TextCoder:
         """
         model = self._model
         history, before, text = model.start(kind), "", ""
+        tokens = []
         while (index := decoder.symbol(model.counts(*history, self._seen))) != END:
             if index == SPELLED:
                 word = self._read_spelled(decoder)
             elif index == CODE_POINT:
                 word = chr(decoder.number(0x110000))
+                if "\ud800" <= word <= "\udfff":
+                    raise BitstreamError("The coded text is damaged; fetch the file again.")
             else:
                 word = model.words[index]
             spaced = bool(decoder.symbol(self._space_counts(before, word)))
             capitals = decoder.symbol(self._capital_counts(before, index, kind)) if is_word(word) else LOWER
             text += join_token(word, spaced, capitals)
-            if len(text) > MOST_CHARACTERS + 1 or "\ud800" <= word <= "\udfff":
+            if len(text) > MOST_CHARACTERS + 1 or model.index(word) != index:
                 raise BitstreamError("The coded text is damaged; fetch the file again.")
+            tokens.append((word, spaced, capitals))
             history, before = self._advance(history, index), word
-        if text and text[0] != " ":
+        if split_tokens(text[1:]) != tokens:  # this text is coded as other tokens
             raise BitstreamError("The coded text is damaged; fetch the file again.")
         return text[1:]
 
@@ -192,7 +199,7 @@ class TextCoder:
             before, last = last, letter
             if len(word) > MOST_CHARACTERS:
                 break
-        if not is_word(word):
+        if not is_word(word) or word in self._spelled:
             raise BitstreamError("The coded text is damaged; fetch the file again.")
         self._spelled.append(word)
         return word

@@ -1,9 +1,8 @@
 """Mask coder 1: masks on the latent grid, cell by cell, under contexts that a decision tree chose.
 
-A cell is 8×8 pixels (doubled until the grid has at most 65,536 cells) and 1 where at least half of it is inside.
-Cells that an earlier object of the picture took are skipped. The tree, trained by :mod:`sedic.training.masks`, asks
-for one neighbour after the other (cells already coded, cells taken, the picture's edges) and its leaf's counts,
-adapted while coding, give the probability.
+The grid is that of :mod:`.grid`; cells that an earlier object of the picture took are skipped. The tree, trained by
+:mod:`sedic.training.masks`, asks for one neighbour after the other (cells already coded, cells taken, the picture's
+edges) and its leaf's counts, adapted while coding, give the probability.
 """
 
 from __future__ import annotations
@@ -13,12 +12,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from .coder import Decoder, Encoder, load_table
+from ..coder import Decoder, Encoder, load_table
+from .grid import GridCoder
 
-SMALLEST_CELL = 8
-MOST_CELLS = 65536
-ABSENT, EMPTY, CELLS = range(3)
-PRESENCE = [1, 1, 30]
 COUNT_UNIT = 256  # leaf counts are in 1/256, for probabilities near 0 and 1
 STEP = 2 * COUNT_UNIT  # a coded cell counts twice: pictures differ more than their cells
 MOST_COUNT = 1 << 24
@@ -38,77 +34,22 @@ QUESTIONS = (
 )
 
 
-def cell_size(width: int, height: int) -> int:
-    """The side of a cell in pixels for a picture of this size."""
-    cell = SMALLEST_CELL
-    while -(-width // cell) * -(-height // cell) > MOST_CELLS:
-        cell *= 2
-    return cell
+class TreeCoder(GridCoder):
+    """Writes or reads the masks of one file in turn."""
 
-
-def grid_shape(width: int, height: int) -> tuple[int, int]:
-    """Rows and columns of the grid for a picture of this size."""
-    cell = cell_size(width, height)
-    return -(-height // cell), -(-width // cell)
-
-
-def to_grid(mask: np.ndarray, cell: int) -> np.ndarray:
-    """The cells of which at least half is inside.
-
-    Args:
-        mask: (H, W) bool.
-        cell: the side of a cell; the last row and column may be partial cells.
-
-    Returns:
-        (⌈H/cell⌉, ⌈W/cell⌉) bool.
-    """
-    height, width = mask.shape
-    rows, columns = np.arange(0, height, cell), np.arange(0, width, cell)
-    inside = np.add.reduceat(np.add.reduceat(mask, rows, axis=0, dtype=np.int64), columns, axis=1)
-    pixels = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
-    return inside * 2 >= pixels
-
-
-def from_grid(grid: np.ndarray, cell: int, width: int, height: int) -> np.ndarray:
-    """The mask of a picture's size, (H, W) bool, each cell's pixels alike; ``to_grid`` gives the grid again."""
-    return grid.repeat(cell, axis=0)[:height].repeat(cell, axis=1)[:, :width]
-
-
-def write_mask(encoder: Encoder, grid: np.ndarray | None, taken: np.ndarray) -> None:
-    """Writes one object's cells.
-
-    Args:
-        encoder: where to.
-        grid: (rows, columns) bool, cells in ``taken`` are ignored; None where the object has no mask.
-        taken: (rows, columns) bool, cells of earlier objects.
-    """
-    if grid is None:
-        encoder.symbol(ABSENT, PRESENCE)
-        return
-    free = grid & ~taken
-    encoder.symbol(CELLS if free.any() else EMPTY, PRESENCE)
-    if free.any():
-        cells = free.tolist()
+    def write_cells(self, encoder: Encoder, cells: np.ndarray) -> None:
+        """See :class:`.grid.GridCoder`."""
+        bits = cells.tolist()
 
         def write(row: int, column: int, ones: int, total: int) -> bool:
-            encoder.bit(cells[row][column], ones, total)
-            return cells[row][column]
+            encoder.bit(bits[row][column], ones, total)
+            return bits[row][column]
 
-        _visit(taken, write)
+        _visit(self.taken, write)
 
-
-def read_mask(decoder: Decoder, taken: np.ndarray) -> np.ndarray | None:
-    """Reads what :func:`write_mask` wrote with the same ``taken``, which gives the shape.
-
-    Returns:
-        (rows, columns) bool, disjoint from ``taken``; None where the object has no mask.
-    """
-    presence = decoder.symbol(PRESENCE)
-    if presence == ABSENT:
-        return None
-    if presence == EMPTY:
-        return np.zeros_like(taken)
-    return _visit(taken, lambda row, column, ones, total: decoder.bit(ones, total))
+    def read_cells(self, decoder: Decoder) -> np.ndarray:
+        """See :class:`.grid.GridCoder`."""
+        return _visit(self.taken, lambda row, column, ones, total: decoder.bit(ones, total))
 
 
 def question_planes(grid: np.ndarray, taken: np.ndarray) -> np.ndarray:

@@ -1,0 +1,102 @@
+"""What mask coders on the latent grid share: cells of 8×8 pixels, cells taken, whether there is a mask at all.
+
+A cell is 8×8 pixels (doubled until the grid has at most 65,536 cells) and 1 where at least half of it is inside.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from ..coder import BitstreamError, Decoder, Encoder
+
+SMALLEST_CELL = 8
+MOST_CELLS = 65536
+ABSENT, EMPTY, CELLS = range(3)
+PRESENCE = [1, 1, 30]
+
+
+class GridCoder(ABC):
+    """A :class:`MaskCoder` but for the cells, which a subclass writes and reads, knowing those that are ``taken``."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._size = width, height
+        self._cell = cell_size(width, height)
+        self.taken = np.zeros(grid_shape(width, height), bool)
+
+    @abstractmethod
+    def write_cells(self, encoder: Encoder, cells: np.ndarray) -> None:
+        """Writes ``cells``, (rows, columns) bool, at least one of them 1 and none of them in ``taken``."""
+
+    @abstractmethod
+    def read_cells(self, decoder: Decoder) -> np.ndarray:
+        """Reads what :meth:`write_cells` wrote with the same ``taken``."""
+
+    def write(self, encoder: Encoder, mask: np.ndarray | None) -> None:
+        """See :class:`MaskCoder`."""
+        self.write_grid(encoder, None if mask is None else to_grid(mask, self._cell))
+
+    def write_grid(self, encoder: Encoder, grid: np.ndarray | None) -> None:
+        """See :class:`MaskCoder`."""
+        if grid is None:
+            encoder.symbol(ABSENT, PRESENCE)
+            return
+        free = grid & ~self.taken
+        encoder.symbol(CELLS if free.any() else EMPTY, PRESENCE)
+        if free.any():
+            self.write_cells(encoder, free)
+            self.taken = self.taken | free
+
+    def read(self, decoder: Decoder) -> np.ndarray | None:
+        """See :class:`MaskCoder`."""
+        presence = decoder.symbol(PRESENCE)
+        if presence == ABSENT:
+            return None
+        if presence == EMPTY:
+            return np.zeros_like(self.taken)
+        cells = self.read_cells(decoder)
+        if not cells.any():
+            raise BitstreamError("The coded mask is damaged; fetch the file again.")
+        self.taken = self.taken | cells
+        return cells
+
+    def picture(self, grid: np.ndarray) -> np.ndarray:
+        """See :class:`MaskCoder`."""
+        return from_grid(grid, self._cell, *self._size)
+
+
+def cell_size(width: int, height: int) -> int:
+    """The side of a cell in pixels for a picture of this size."""
+    cell = SMALLEST_CELL
+    while -(-width // cell) * -(-height // cell) > MOST_CELLS:
+        cell *= 2
+    return cell
+
+
+def grid_shape(width: int, height: int) -> tuple[int, int]:
+    """Rows and columns of the grid for a picture of this size."""
+    cell = cell_size(width, height)
+    return -(-height // cell), -(-width // cell)
+
+
+def to_grid(mask: np.ndarray, cell: int) -> np.ndarray:
+    """The cells of which at least half is inside.
+
+    Args:
+        mask: (H, W) bool.
+        cell: the side of a cell; the last row and column may be partial cells.
+
+    Returns:
+        (⌈H/cell⌉, ⌈W/cell⌉) bool.
+    """
+    height, width = mask.shape
+    rows, columns = np.arange(0, height, cell), np.arange(0, width, cell)
+    inside = np.add.reduceat(np.add.reduceat(mask, rows, axis=0, dtype=np.int64), columns, axis=1)
+    pixels = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
+    return inside * 2 >= pixels
+
+
+def from_grid(grid: np.ndarray, cell: int, width: int, height: int) -> np.ndarray:
+    """The mask of a picture's size, (H, W) bool, each cell's pixels alike; ``to_grid`` gives the grid again."""
+    return grid.repeat(cell, axis=0)[:height].repeat(cell, axis=1)[:, :width]

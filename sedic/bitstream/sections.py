@@ -1,0 +1,204 @@
+"""The sections of a .sedic file: their order, their frames, and what is coded in each.
+
+A section is its payload's length (LEB128), the payload, and a check value: the low byte of CRC-32 over the section's
+number and the payload. Section 0 is the reference, its payload the codec's own bytes; 1 the overall text; 2 and on
+the objects, each one range-coded stream: name, detail, mask. The words of a file share one text coder and its masks
+one mask coder, so that a section leans on those before it and needs none behind it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from ..semantics import SceneObject, disjoint
+from .coder import BitstreamError, CutError, Decoder, Encoder
+from .header import Header, number_to_bytes, read_number
+from .mask import CODERS as MASK_CODERS
+from .mask import MaskCoder
+from .text import CODERS as TEXT_CODERS
+from .text import DETAIL, NAME, OVERALL, TextCoder
+
+MOST_PAYLOAD = 1 << 20
+
+Content = bytes | str | SceneObject
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the file.
+
+    Attributes:
+        name: ``header``, ``reference``, ``overall``, ``object1`` …
+        bytes: its bytes, length and check value included.
+        text_bytes: what its stream takes, or of an object would take if it ended behind the words.
+        mask_bytes: of an object, the rest of its stream.
+    """
+
+    name: str
+    bytes: int
+    text_bytes: int = 0
+    mask_bytes: int = 0
+
+
+class StoredObject(SceneObject):
+    """An object as a file holds it: its mask is drawn, in the picture's size, when somebody asks for it.
+
+    Until then only its grid is kept: seven masks of the largest picture would take half a gigabyte.
+
+    Attributes:
+        grid: what the mask coder read; None once the object was changed.
+        coded_for: number of the mask coder, width and height that the grid belongs to.
+    """
+
+    grid: np.ndarray | None = None
+    coded_for: tuple[int, int, int] | None = None
+    _draw: Callable[[], np.ndarray]
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """(height, width) bool."""
+        return self._draw()
+
+    @classmethod
+    def of(
+        cls, name: str, detail: str, grid: np.ndarray, draw: Callable[[], np.ndarray], header: Header
+    ) -> SceneObject:
+        """The object whose mask ``draw`` makes."""
+        stored = cls(name, detail)
+        del stored.__dict__["mask"]  # the constructor's None
+        stored.__dict__.update(grid=grid, _draw=draw, coded_for=_grid_kind(header))
+        return stored
+
+
+class Sections:
+    """Writes or reads the payloads of one file in turn; words and masks lean on those of earlier sections."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._texts: TextCoder = TEXT_CODERS.make(header.text_coder)
+        self._masks: MaskCoder = MASK_CODERS.make(header.mask_coder, header.width, header.height)
+
+    def write(self, content: Content) -> tuple[bytes, int]:
+        """The payload of the next section and, for words, how long it would be without a mask."""
+        if isinstance(content, bytes):
+            if len(content) > MOST_PAYLOAD:
+                raise BitstreamError(
+                    f"The reference has {len(content)} bytes; {MOST_PAYLOAD} at most fit, choose a lower quality."
+                )
+            return content, 0
+        encoder = Encoder()
+        if isinstance(content, str):
+            self._texts.write(encoder, content, OVERALL)
+            payload = encoder.finish()
+            return payload, len(payload)
+        self._texts.write(encoder, content.name, NAME)
+        self._texts.write(encoder, content.detail, DETAIL)
+        text_bytes = len(encoder.finish())
+        grid = stored_grid(content, self._header)
+        if grid is None:
+            self._masks.write(encoder, content.mask)
+        else:
+            self._masks.write_grid(encoder, grid)
+        return encoder.finish(), text_bytes
+
+    def read(self, number: int, payload: bytes) -> tuple[Content, int]:
+        """Mirrors :meth:`write`.
+
+        Raises:
+            BitstreamError: ``write`` gives no such bytes. Of the damage that slips past the check value, the range
+                decoder, which writes again what it reads, finds most.
+        """
+        if number == 0:
+            return payload, 0
+        decoder = Decoder(payload)
+        content: Content
+        if number == 1:
+            content = self._texts.read(decoder, OVERALL)
+            text_bytes = len(payload)
+        else:
+            name = self._texts.read(decoder, NAME)
+            detail = self._texts.read(decoder, DETAIL)
+            text_bytes = len(decoder.again())
+            grid = self._masks.read(decoder)
+            if grid is None:
+                content = SceneObject(name, detail)
+            else:
+                content = StoredObject.of(name, detail, grid, partial(self._masks.picture, grid), self._header)
+        if decoder.again() != payload:
+            raise BitstreamError("The coded bytes are not those that this content has; fetch the file again.")
+        return content, text_bytes
+
+
+def section_names(objects: int) -> list[str]:
+    """Names of the sections behind the header, in their order."""
+    return ["reference", "overall", *(f"object{j}" for j in range(1, objects + 1))]
+
+
+def describe(name: str, framed_bytes: int, payload_bytes: int, text_bytes: int) -> Section:
+    """What a section's bytes are spent on."""
+    mask_bytes = payload_bytes - text_bytes if name.startswith("object") else 0
+    return Section(name, framed_bytes, text_bytes, mask_bytes)
+
+
+def frame(payload: bytes, number: int) -> bytes:
+    """The bytes of section ``number``."""
+    return number_to_bytes(len(payload)) + payload + bytes([_check_value(payload, number)])
+
+
+def unframe(data: bytes | bytearray, position: int, number: int) -> tuple[bytes, int]:
+    """The payload of the section at ``position`` and where the next one begins.
+
+    Raises:
+        CutError: ``data`` ends before the section does.
+        BitstreamError: it is damaged.
+    """
+    try:
+        length, start = read_number(data, position)
+        if length > MOST_PAYLOAD:
+            raise BitstreamError(f"A section of {length} bytes is longer than the format allows; fetch the file again.")
+        check = data[start + length]
+    except IndexError as error:
+        raise CutError("The file ends within a section; fetch it again.") from error
+    payload = bytes(data[start : start + length])
+    if check != _check_value(payload, number):
+        raise BitstreamError("A section's check value does not fit its bytes; fetch the file again.")
+    return payload, start + length + 1
+
+
+def stored_grid(content: SceneObject, header: Header) -> np.ndarray | None:
+    """The grid that the object was read with, if it is one of this file's mask coder and size."""
+    if isinstance(content, StoredObject) and content.coded_for == _grid_kind(header):
+        return content.grid
+    return None
+
+
+def with_disjoint_masks(objects: Sequence[SceneObject], header: Header) -> list[SceneObject]:
+    """The objects with bool masks that do not overlap, as :func:`sedic.semantics.disjoint`; grids stay as they are.
+
+    Raises:
+        BitstreamError: a mask is not of the picture's size.
+    """
+    stored = [stored_grid(o, header) is not None for o in objects]
+    drawn = []
+    for j, (o, is_stored) in enumerate(zip(objects, stored, strict=True), 1):
+        mask = None if is_stored else o.mask
+        if mask is not None and mask.shape != (header.height, header.width):
+            raise BitstreamError(
+                f"The mask of object {j} is {'×'.join(map(str, mask.shape[::-1]))}, the picture "
+                f"{header.width}×{header.height}; make them the same size."
+            )
+        drawn.append(SceneObject(o.name, o.detail, None if mask is None else mask.astype(bool)))
+    return [o if is_stored else d for o, d, is_stored in zip(objects, disjoint(drawn), stored, strict=True)]
+
+
+def _grid_kind(header: Header) -> tuple[int, int, int]:
+    return header.mask_coder, header.width, header.height
+
+
+def _check_value(payload: bytes, number: int) -> int:
+    return zlib.crc32(bytes([number]) + payload) & 255
