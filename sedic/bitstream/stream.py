@@ -3,13 +3,12 @@
 >>> from sedic.bitstream import SedicFile, StreamReader
 >>> from sedic.semantics import Semantics
 >>> data = SedicFile(64, 64, codec_id=1, quality=40, reference=b"abc", semantics=Semantics("A pond.")).to_bytes()
->>> reader = StreamReader()
+>>> reader, whole = StreamReader(), []
 >>> for position in range(len(data)):
 ...     for section, content in reader.feed(data[position : position + 1]):
-...         print(position + 1, section.name, content if section.name == "overall" else "")
-10 header
-15 reference
-18 overall A pond.
+...         whole.append((section.name, content))
+>>> whole[1:]
+[('reference', b'abc'), ('overall', 'A pond.')]
 >>> reader.finished
 True
 """
