@@ -30,9 +30,8 @@ def load_comfyui(comfyui: Path, base: Path) -> ModuleType:
     from comfy.cli_args import args
 
     args.cpu = True  # read once, when model_management is imported
-    import folder_paths
-
     import comfy.model_management
+    import folder_paths
 
     for name in ("input", "output", "temp", "user"):
         (base / name).mkdir(exist_ok=True)
