@@ -167,7 +167,7 @@ def decoder(graph: Graph, file: Link | str, column: int) -> tuple[Node, Node]:
 
 
 def _negative() -> str:
-    from sedic.restoration.stages import NEGATIVE
+    from sedic.restoration.settings import NEGATIVE
 
     return NEGATIVE
 

@@ -10,9 +10,12 @@ What ComfyUI does to gradients, and what is done about it here:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import comfy.k_diffusion.sampling
 import comfy.ldm.modules.attention
 import comfy.model_management
 import comfy.model_patcher
@@ -28,7 +31,8 @@ from ..sedic.restoration.denoiser import ATTENTION_LAYERS, AttentionMap, attenti
 from ..sedic.restoration.fusion import Fusion, Trajectory
 from ..sedic.restoration.guidance import Guidance
 from ..sedic.restoration.solvers import Solver
-from ..sedic.restoration.stages import restore, stage_noise
+from ..sedic.restoration.stages import restore
+from ..sedic.restoration.starts import stage_noise
 
 
 class _Stop(Exception):
@@ -52,7 +56,9 @@ class ComfyDenoiser:
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         return self.model(x, sigma * x.new_ones([x.shape[0]]), **self.extra_args)
 
-    def attention(self, x: Tensor, sigma: Tensor, layers: str) -> list[AttentionMap]:
+    def attention(
+        self, x: Tensor, sigma: Tensor, layers: Sequence[str], through_control: bool = True
+    ) -> list[AttentionMap]:
         if not self.hint_ready:
             # The ControlNet encodes its hint in its first forward pass, where no gradient is wanted.
             clone_conditioning(self.guider.conds["positive"])
@@ -61,7 +67,7 @@ class ComfyDenoiser:
             self.hint_ready = True
         return self._attention(x, sigma, layers)
 
-    def _attention(self, x: Tensor, sigma: Tensor, layers: str) -> list[AttentionMap]:
+    def _attention(self, x: Tensor, sigma: Tensor, layers: Sequence[str]) -> list[AttentionMap]:
         blocks = attention_blocks(self.network, layers)
         options = comfy.model_patcher.create_model_options_clone(self.extra_args["model_options"])
         transformer = options.setdefault("transformer_options", {}).copy()
@@ -86,7 +92,9 @@ class ComfyDenoiser:
             )
         except _Stop:
             return maps
-        raise SedicError(f"This model's {layers} was not reached; choose another of {', '.join(ATTENTION_LAYERS)}.")
+        raise SedicError(
+            f"This model's {' and '.join(layers)} was not reached; choose another of {', '.join(ATTENTION_LAYERS)}."
+        )
 
 
 def _recorder(maps: list[AttentionMap], total: int, latent: tuple[int, int], existing: Callable | None) -> Callable:
@@ -109,7 +117,7 @@ def _pytorch_attention(_: Callable, *arguments: Any, **options: Any) -> Tensor:
     return comfy.ldm.modules.attention.attention_pytorch(*arguments, **options)
 
 
-def attention_blocks(network: Any, layers: str) -> list[tuple[tuple[str, int], int]]:
+def attention_blocks(network: Any, layers: Sequence[str]) -> list[tuple[tuple[str, int], int]]:
     """((kind, number), transformer depth) of the cross-attention that is read, in the order in which it runs.
 
     Raises:
@@ -123,11 +131,12 @@ def attention_blocks(network: Any, layers: str) -> list[tuple[tuple[str, int], i
         if any(isinstance(layer, Upsample) for layer in block):
             levels.append([])
     attending = [level for level in levels if level]
-    choices = {f"{rank} up block": level for rank, level in zip(("first", "second"), attending, strict=False)}
-    choices["middle block"] = [(("middle", 0), depth) for depth in _depths(network.middle_block)]
-    if not choices.get(layers):
-        raise SedicError(f"This model has no {layers} with cross-attention; choose from {', '.join(choices)}.")
-    return choices[layers]
+    choices = {"middle block": [(("middle", 0), depth) for depth in _depths(network.middle_block)]}
+    choices |= {f"{rank} up block": level for rank, level in zip(("first", "second"), attending, strict=False)}
+    absent = [name for name in layers if not choices.get(name)]
+    if absent:
+        raise SedicError(f"This model has no {absent[0]} with cross-attention; choose from {', '.join(choices)}.")
+    return [block for name, blocks in choices.items() if name in layers for block in blocks]
 
 
 def _depths(block: Any) -> list[int]:
@@ -205,9 +214,11 @@ def stage_sampler(
             ready = fusion
             if fusion is not None and not isinstance(fusion.previous, Trajectory):
                 latent = fusion.previous["samples"] if isinstance(fusion.previous, dict) else fusion.previous
-                ready = Fusion(fusion.mask, denoiser.guider.inner_model.process_latent_in(latent.clone().to(x)))
+                ready = replace(fusion, previous=denoiser.guider.inner_model.process_latent_in(latent.clone().to(x)))
             noise = stage_noise(x, extra_args.get("seed", 0) if seed is None else seed, 0)
-            trajectory = restore(denoiser, x, sigmas, solver, guidance, ready, noise, progress)
+            # The stock sampler's own noise, so that an ancestral stage without guidance is its, bit for bit.
+            fresh = partial(comfy.k_diffusion.sampling.default_noise_sampler, x, extra_args.get("seed"))
+            trajectory = restore(denoiser, x, sigmas, solver, guidance, ready, noise, progress, fresh)
             if record:
                 record(trajectory)
             return trajectory.latents[-1]

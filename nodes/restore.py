@@ -12,8 +12,10 @@ from torch import Tensor
 from ..sedic.errors import SedicError
 from ..sedic.restoration.fusion import Fusion
 from ..sedic.restoration.guidance import Guidance
+from ..sedic.restoration.settings import CONDITIONS, STARTS, Settings
 from ..sedic.restoration.solvers import SOLVERS
-from ..sedic.restoration.stages import CONDITIONS, FINAL_STAGE, STARTS, Settings, low_frequencies
+from ..sedic.restoration.stages import FINAL_STAGE
+from ..sedic.restoration.starts import low_frequencies
 from .comfy_denoiser import stage_sampler, with_gradients
 from .sockets import FusionSocket, GuidanceSocket, TrajectorySocket
 from .stage import Sampling, pass_through, run_stage
@@ -105,7 +107,7 @@ class GlobalRestore(io.ComfyNode):
                 io.Combo.Input("condition", options=list(CONDITIONS), default=DEFAULTS.condition,
                                tooltip="progressive: the picture restored so far, as in the paper; reference: the "
                                "reference, as in the authors' released code."),
-                io.Combo.Input("start", options=list(STARTS), default=DEFAULTS.start,
+                io.Combo.Input("start", options=list(STARTS[:2]), default=DEFAULTS.start,
                                tooltip="noise, as in the paper; low frequencies of the picture restored so far, as in "
                                "the authors' released code."),
                 io.ControlNet.Input("control_net", optional=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import comfy.sample
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ..sedic.restoration.fusion import Fusion, Trajectory
 from ..sedic.restoration.guidance import Guidance
 from ..sedic.restoration.solvers import SOLVERS
-from ..sedic.restoration.stages import pad_to_multiple, stage_seed
+from ..sedic.restoration.starts import pad_to_multiple, stage_seed
 from .comfy_denoiser import stage_sampler, with_gradients
 
 
@@ -51,8 +51,10 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
     record: list[Trajectory] = []
     stage = stage_sampler(
         SOLVERS[sampling.sampler],
-        None if guidance is None else Guidance(on_canvas(guidance.mask, image), guidance.tokens, guidance.settings),
-        None if fusion is None else Fusion(on_canvas(fusion.mask, image), previous_latent(fusion.previous, vae)),
+        None if guidance is None else replace(guidance, mask=on_canvas(guidance.mask, image)),
+        None
+        if fusion is None
+        else replace(fusion, mask=on_canvas(fusion.mask, image), previous=previous_latent(fusion.previous, vae)),
         sampling.seed,
         record.append,
     )

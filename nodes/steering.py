@@ -79,7 +79,7 @@ class AttentionGuidance(io.ComfyNode):
                              tooltip="Most updates before each guided step."),
                 io.Float.Input("threshold", default=settings.threshold, min=0.0, max=1.0, step=0.01,
                                tooltip="Updates end when the energy E has fallen to this."),
-                io.Combo.Input("layers", options=list(ATTENTION_LAYERS), default=settings.layers,
+                io.Combo.Input("layers", options=list(ATTENTION_LAYERS[:3]), default=settings.layers,
                                tooltip="Which cross-attention is read."),
             ],
             outputs=[GuidanceSocket.Output(display_name="guidance", tooltip="Wire it to ORAG Sampler.")],
@@ -93,7 +93,7 @@ class AttentionGuidance(io.ComfyNode):
         tokens = token_positions(clip, prompt, name)
         if not tokens:
             raise SedicError(f"The prompt does not contain {name!r}; wire prompt and name from one Semantic Object.")
-        return io.NodeOutput(Guidance(mask[0], tokens, GuidanceSettings(eta, t_prime, updates, threshold, layers)))
+        return io.NodeOutput(Guidance(mask[0], tokens, GuidanceSettings(eta, t_prime, updates, threshold, (layers,))))
 
 
 def token_positions(clip: Any, text: str, phrase: str) -> tuple[int, ...]:

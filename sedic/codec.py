@@ -16,7 +16,8 @@ from .semantics import Limits, Semantics
 
 if TYPE_CHECKING:
     from .restoration.denoiser import Models
-    from .restoration.stages import Settings, Stage
+    from .restoration.settings import Settings
+    from .restoration.stages import Stage
 
 EMBEDDED_SETTINGS = {"object_steps": 6, "overall_steps": 8, "object_scale": 1.0, "overall_scale": 1.0}
 """What suits the embedded models: too little trained for classifier-free guidance, and noisier with more steps."""
@@ -144,7 +145,7 @@ def reference_of(file: SedicFile) -> Reference:
 
 def default_settings(models: str = "embedded") -> Settings:
     """The decoder's settings where nobody chose any: those of the design, or those that suit the embedded models."""
-    from .restoration.stages import Settings
+    from .restoration.settings import Settings
 
     return Settings(**EMBEDDED_SETTINGS) if models == "embedded" else Settings()  # type: ignore[arg-type]
 
@@ -194,6 +195,7 @@ def load_models(where: str = "embedded", device: str = "cpu") -> Models:
 
     from .models import embedded
     from .restoration.diffusers_denoiser import DiffusersModels
+    from .restoration.diffusers_files import read_folder
 
     try:
         torch.zeros(1, device=device)
@@ -201,7 +203,7 @@ def load_models(where: str = "embedded", device: str = "cpu") -> Models:
         raise SedicError(f"There is no device {device!r} here ({str(error).splitlines()[0]}); try cpu.") from error
 
     if where != "embedded":
-        return DiffusersModels.from_folder(Path(where), device)
+        return read_folder(Path(where), device)
     parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}
     return DiffusersModels(
         **parts, tokenizer=embedded.tokenizer(), prediction=embedded.PREDICTION, latent_condition=True

@@ -120,7 +120,7 @@ def test_reference_that_has_not_arrived_is_told():
 
 
 def test_hints_are_applied_and_absent_ones_leave_the_settings():
-    from sedic.restoration.stages import Settings
+    from sedic.restoration.settings import Settings
 
     file = SedicFile(48, 32, 1, 9, b"1", words(), hints=Hints(seed=5, overall_steps=2, guidance=False))
     settings = codec.settings_of(file, Settings(object_steps=33, seed=1))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
 
-ATTENTION_LAYERS = ("first up block", "second up block", "middle block")
+ATTENTION_LAYERS = ("first up block", "second up block", "middle block", "control net")
 """Choices for the cross-attention that guidance reads.
 
 ``first up block``: the first block of the upsampling branch that has cross-attention (LDM output blocks 3-5 of
 SD 1.5); ``second up block``: the one after it (output blocks 6-8), the other reading of the paper's "middle block of
-the upsampling branch"; ``middle block``: the bottleneck.
+the upsampling branch"; ``middle block``: the bottleneck; ``control net``: the ControlNet's own, in its last down block
+that has any and in its middle block.
 """
+CONTROL_LAYERS = ATTENTION_LAYERS[-1]
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,51 @@ class Denoiser(Protocol):
         """Predicted clean latent for ``x`` (B, C, h, w) at the noise level ``sigma`` (scalar), CFG included."""
         ...
 
-    def attention(self, x: Tensor, sigma: Tensor, layers: str) -> list[AttentionMap]:
+    def attention(
+        self, x: Tensor, sigma: Tensor, layers: Sequence[str], through_control: bool = True
+    ) -> list[AttentionMap]:
         """Cross-attention of the conditional half, with gradients to ``x``; stops behind the last layer read.
 
         Args:
             x: latent (1, C, h, w) that requires a gradient.
             sigma: its noise level, scalar.
-            layers: one of :data:`ATTENTION_LAYERS`.
+            layers: some of :data:`ATTENTION_LAYERS`; the maps come in the order in which the network runs them.
+            through_control: whether gradients also go through the ControlNet; without, what it adds is a constant,
+                its forward pass runs without gradients, and :data:`CONTROL_LAYERS` cannot be among the layers.
+
+        Raises:
+            SedicError: the model has no such layers.
         """
         ...
+
+    def window(self, rows: slice, columns: slice) -> Denoiser:
+        """The same stage on a part of the latent, in cells: whatever the condition covers is cropped to it."""
+        ...
+
+
+class Picture:
+    """A picture that may be asked for its latent: the autoencoder runs once, and only if somebody asks.
+
+    Attributes:
+        image: (1, 3, H, W) in [0, 1].
+    """
+
+    def __init__(self, image: Tensor, encode: Callable[[Tensor], Tensor]):
+        self.image, self._encode = image, encode
+
+    @cached_property
+    def latent(self) -> Tensor:
+        """The picture's latent, (1, C, h, w)."""
+        return self._encode(self.image)
 
 
 class Models(Protocol):
     """An autoencoder, a text encoder, a denoising network and a ControlNet that belong together."""
+
+    @property
+    def native_size(self) -> int:
+        """The side in pixels that the network was trained at, a multiple of 64."""
+        ...
 
     def encode(self, image: Tensor) -> Tensor:
         """Picture (1, 3, H, W) in [0, 1], H and W multiples of 64, to the latent that the denoiser works on."""
@@ -64,11 +99,14 @@ class Models(Protocol):
         ...
 
     def start(self, noise: Tensor, sigma: Tensor, latent: Tensor) -> Tensor:
-        """First x of a stage: standard normal ``noise`` at level ``sigma`` around ``latent``."""
+        """First x of a stage: standard normal ``noise`` at level ``sigma`` around ``latent``.
+
+        At the highest level the deviation is √(1 + σ²), which makes x pure noise for the network; below it is σ.
+        """
         ...
 
-    def condition(self, text: str, negative: str, scale: float, image: Tensor) -> Denoiser:
-        """Binds texts, guidance scale and the condition picture, (1, 3, H, W) in [0, 1]."""
+    def condition(self, text: str, negative: str, scale: float, picture: Picture) -> Denoiser:
+        """Binds texts, guidance scale and the condition picture; texts are encoded once each."""
         ...
 
     def token_positions(self, text: str, phrase: str) -> Sequence[int]:

@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import SedicError
-from .denoiser import AttentionMap, attention_grid, attention_weights
+from .denoiser import CONTROL_LAYERS, AttentionMap, Picture, attention_grid, attention_weights
 from .energy import find_tokens
+from .schedules import SCHEDULES, noise_levels
 
 CHUNK = 75  # tokens between CLIP's start and end token
+CELL = 8  # pixels of the picture's side in a latent cell
+KEPT_TEXTS = 16  # encoded texts that are kept: one picture has at most eight and the negative one
 
 
 class _Stop(Exception):
     pass
 
 
-def noise_levels(linear_start: float = 0.00085, linear_end: float = 0.012, steps: int = 1000) -> Tensor:
-    """σ of Stable Diffusion's 1000 training steps, rising, (steps,): β are squares of evenly spaced numbers."""
-    betas = torch.linspace(linear_start**0.5, linear_end**0.5, steps, dtype=torch.float64) ** 2
-    kept = torch.cumprod(1 - betas, 0)
-    return ((1 - kept) / kept).sqrt().float()
+@dataclass(frozen=True)
+class Text:
+    """An encoded text: tokens' features (1, 77·chunks, C), and the whole text's (1, D) where the model asks for it."""
 
-
-def simple_schedule(table: Tensor, steps: int) -> Tensor:
-    """Evenly strided levels from the top of the table, then 0; ComfyUI's ``simple``."""
-    stride = len(table) / steps
-    return torch.tensor([float(table[-(1 + int(i * stride))]) for i in range(steps)] + [0.0])
-
-
-def karras_schedule(table: Tensor, steps: int, rho: float = 7.0) -> Tensor:
-    """Karras et al. (2022), Eq. 5, then 0."""
-    low, high = float(table[0]) ** (1 / rho), float(table[-1]) ** (1 / rho)
-    return torch.cat([(high + torch.linspace(0, 1, steps) * (low - high)) ** rho, torch.zeros(1)])
-
-
-SCHEDULES = {"simple": simple_schedule, "karras": karras_schedule}
+    hidden: Tensor
+    pooled: Tensor | None = None
 
 
 @dataclass
@@ -54,6 +42,9 @@ class DiffusersModels:
         text_encoder, tokenizer: CLIPTextModel and CLIPTokenizer.
         prediction: ``epsilon`` or ``v_prediction``.
         latent_condition: whether the ControlNet takes the condition's latent instead of its pixels.
+        table: σ of the training steps, rising.
+        text_encoder_2, tokenizer_2: SDXL's second pair, CLIPTextModelWithProjection; None for other models.
+        control_type: number of the condition's kind, for a union ControlNet.
     """
 
     autoencoder: Any
@@ -64,46 +55,18 @@ class DiffusersModels:
     prediction: str = "epsilon"
     latent_condition: bool = False
     table: Tensor = field(default_factory=noise_levels)
+    text_encoder_2: Any = None
+    tokenizer_2: Any = None
+    control_type: int = 6
+    _texts: dict[str, Text] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def device(self) -> torch.device:
         return self.unet.device
 
-    @classmethod
-    def from_folder(cls, folder: Path, device: str = "cpu") -> DiffusersModels:
-        """Reads ``vae``, ``unet``, ``text_encoder``, ``tokenizer``, ``scheduler`` and, if there, ``controlnet``.
-
-        Raises:
-            SedicError: a part is missing or cannot be read.
-        """
-        import diffusers
-        import transformers
-
-        def read(part: str, kind: Any, **options: Any) -> Any:
-            try:
-                return kind.from_pretrained(folder / part, local_files_only=True, **options)
-            # tokenizers raises bare Exception for a damaged vocabulary
-            except Exception as error:
-                raise SedicError(
-                    f"{folder / part} cannot be read as a {kind.__name__} ({str(error).strip().splitlines()[0]}); "
-                    "--models takes a folder in diffusers' layout, with controlnet beside unet."
-                ) from error
-
-        plain = {"low_cpu_mem_usage": False}  # otherwise diffusers asks for accelerate, line after line
-        unet = read("unet", diffusers.UNet2DConditionModel, **plain).to(device)
-        controlnet = None
-        if (folder / "controlnet").is_dir():
-            controlnet = read("controlnet", diffusers.ControlNetModel, **plain).to(device)
-        return cls(
-            autoencoder=read("vae", diffusers.AutoencoderKL, **plain).to(device),
-            unet=unet,
-            controlnet=controlnet,
-            text_encoder=read("text_encoder", transformers.CLIPTextModel).to(device),
-            tokenizer=read("tokenizer", transformers.CLIPTokenizer),
-            prediction=read("scheduler", diffusers.DDIMScheduler).config.prediction_type,
-            latent_condition=controlnet is not None
-            and controlnet.config.conditioning_channels == unet.config.in_channels,
-        )
+    @property
+    def native_size(self) -> int:
+        return int(self.unet.config.sample_size) * CELL
 
     @torch.no_grad()
     def encode(self, image: Tensor) -> Tensor:
@@ -123,28 +86,42 @@ class DiffusersModels:
         return SCHEDULES[scheduler](self.table, steps).to(self.device)
 
     def start(self, noise: Tensor, sigma: Tensor, latent: Tensor) -> Tensor:
-        return noise * (1 + sigma**2).sqrt() + latent
+        highest = bool(sigma >= self.table[-1] * (1 - 1e-5))
+        return noise * ((1 + sigma**2).sqrt() if highest else sigma) + latent
 
-    def condition(self, text: str, negative: str, scale: float, image: Tensor) -> DiffusersDenoiser:
-        hint = self.encode(image) if self.latent_condition else image.to(self.device)
+    def condition(self, text: str, negative: str, scale: float, picture: Picture) -> DiffusersDenoiser:
+        hint = picture.latent if self.latent_condition else picture.image.to(self.device)
         return DiffusersDenoiser(self, self.embed(text), self.embed(negative), scale, hint)
 
     def token_positions(self, text: str, phrase: str) -> Sequence[int]:
-        return find_tokens(self._chunks(text).flatten().tolist(), self._tokens(phrase))
+        return find_tokens(self._chunks(text, self.tokenizer).flatten().tolist(), self._tokens(phrase, self.tokenizer))
+
+    def embed(self, text: str) -> Text:
+        """Encodes a text once: long ones in chunks of 75 tokens, as ComfyUI does."""
+        if text not in self._texts:
+            while len(self._texts) >= KEPT_TEXTS:
+                del self._texts[next(iter(self._texts))]
+            self._texts[text] = self._embed(text)
+        return self._texts[text]
 
     @torch.no_grad()
-    def embed(self, text: str) -> Tensor:
-        """Text to (1, 77·chunks, C): long texts are encoded in chunks of 75 tokens, as ComfyUI does."""
-        hidden = self.text_encoder(self._chunks(text).to(self.device))[0]
-        return hidden.reshape(1, -1, hidden.shape[-1])
+    def _embed(self, text: str) -> Text:
+        chunks = self._chunks(text, self.tokenizer).to(self.device)
+        if self.text_encoder_2 is None:
+            return Text(_in_a_row(self.text_encoder(chunks)[0]))
+        # SDXL reads the last layer but one of both encoders; the pooled text is the first chunk's.
+        first = self.text_encoder(chunks, output_hidden_states=True).hidden_states[-2]
+        second = self.text_encoder_2(self._chunks(text, self.tokenizer_2).to(self.device), output_hidden_states=True)
+        hidden = torch.cat([first, second.hidden_states[-2]], -1)  # chunks,77,768 and chunks,77,1280
+        return Text(_in_a_row(hidden), second.text_embeds[:1])
 
-    def _tokens(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+    def _tokens(self, text: str, tokenizer: Any) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    def _chunks(self, text: str) -> Tensor:
-        tokens = self._tokens(text)
-        begin, end = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
-        filling = end if self.tokenizer.pad_token_id is None else self.tokenizer.pad_token_id
+    def _chunks(self, text: str, tokenizer: Any) -> Tensor:
+        tokens = self._tokens(text, tokenizer)
+        begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+        filling = end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         chunks = []
         for start in range(0, max(len(tokens), 1), CHUNK):
             chunk = [begin, *tokens[start : start + CHUNK], end]
@@ -154,11 +131,11 @@ class DiffusersModels:
 
 @dataclass
 class DiffusersDenoiser:
-    """:class:`~.denoiser.Denoiser` for one stage; ``hint`` is the ControlNet's condition."""
+    """:class:`~.denoiser.Denoiser` for one stage; ``hint`` is the ControlNet's condition, a picture or its latent."""
 
     models: DiffusersModels
-    positive: Tensor
-    negative: Tensor
+    positive: Text
+    negative: Text
     scale: float
     hint: Tensor
 
@@ -166,20 +143,20 @@ class DiffusersDenoiser:
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         if self.scale == 1:
             return self._predict(x, sigma, self.positive)
-        length = max(self.positive.shape[1], self.negative.shape[1])
-        texts = torch.cat([_repeat_to(t, length) for t in (self.positive, self.negative)])
-        positive, negative = self._predict(x.expand(2, -1, -1, -1), sigma, texts).chunk(2)
+        both = _together(self.positive, self.negative)
+        positive, negative = self._predict(x.expand(2, -1, -1, -1), sigma, both).chunk(2)
         return negative + (positive - negative) * self.scale
 
-    def attention(self, x: Tensor, sigma: Tensor, layers: str) -> list[AttentionMap]:
-        modules = attention_modules(self.models.unet, layers)
+    def attention(
+        self, x: Tensor, sigma: Tensor, layers: Sequence[str], through_control: bool = True
+    ) -> list[AttentionMap]:
+        modules = attention_modules(self.models.unet, self.models.controlnet, layers)
         recorders = {module: _Recorder(module.processor) for module in modules}
-        last = modules[-1]
-        recorders[last].last = True
+        recorders[modules[-1]].last = True
         for module, recorder in recorders.items():
             module.processor = recorder
         try:
-            self._predict(x, sigma, self.positive)
+            self._predict(x, sigma, self.positive, through_control)
         except _Stop:
             pass
         finally:
@@ -188,22 +165,41 @@ class DiffusersDenoiser:
         weights = [recorder.weights for recorder in recorders.values()]
         return [AttentionMap(w, attention_grid(w.shape[1], x.shape[-2], x.shape[-1])) for w in weights]
 
-    def _predict(self, x: Tensor, sigma: Tensor, text: Tensor) -> Tensor:
+    def window(self, rows: slice, columns: slice) -> DiffusersDenoiser:
+        unit = 1 if self.models.latent_condition else CELL
+        rows, columns = (slice(part.start * unit, part.stop * unit) for part in (rows, columns))
+        return replace(self, hint=self.hint[..., rows, columns])
+
+    def _predict(self, x: Tensor, sigma: Tensor, text: Text, through_control: bool = True) -> Tensor:
         models = self.models
         variance = 1 + sigma**2
         z = (x / variance.sqrt()).to(models.unet.dtype)
         log_sigmas = models.table.to(sigma.device).log()
         time = (log_sigmas - sigma.log()).abs().argmin()
-        text = text.to(z.dtype)
+        hidden = text.hidden.to(z.dtype)
+        added = _size_conditioning(text, z)
         residuals: dict[str, Any] = {}
         if models.controlnet is not None:
-            hint = self.hint.to(z.dtype).expand(len(z), -1, -1, -1)
-            down, middle = models.controlnet(z, time, text, controlnet_cond=hint, return_dict=False)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and through_control):
+                down, middle = self._control(z, time, hidden, added)
             residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
-        output = models.unet(z, time, text, **residuals).sample.float()
+        output = models.unet(z, time, hidden, **added, **residuals).sample.float()
         if models.prediction == "v_prediction":
             return x / variance - output * sigma / variance.sqrt()
         return x - output * sigma
+
+    def _control(self, z: Tensor, time: Tensor, hidden: Tensor, added: dict[str, Any]) -> Any:
+        network = self.models.controlnet
+        hint = self.hint.to(z.dtype).expand(len(z), -1, -1, -1)
+        kinds = getattr(getattr(network, "config", None), "num_control_type", None)
+        if kinds is None:
+            return network(z, time, hidden, controlnet_cond=hint, return_dict=False, **added)
+        chosen = torch.zeros(len(z), kinds, dtype=z.dtype, device=z.device)
+        chosen[:, self.models.control_type] = 1
+        return network(
+            z, time, hidden, controlnet_cond=[hint], control_type=chosen, control_type_idx=[self.models.control_type],
+            return_dict=False, **added,
+        )  # fmt: skip
 
 
 class _Recorder:
@@ -220,20 +216,58 @@ class _Recorder:
         return self.original(attention, hidden_states, encoder_hidden_states=encoder_hidden_states)
 
 
-def attention_modules(unet: nn.Module, layers: str) -> list[Any]:
-    """The cross-attention modules of the chosen block, in the order in which they run."""
-    ups = [block for block in unet.up_blocks if getattr(block, "has_cross_attention", False)]  # type: ignore[union-attr]
-    choices = {"middle block": unet.mid_block}
-    choices |= {f"{rank} up block": block for rank, block in zip(("first", "second"), ups, strict=False)}
-    if layers not in choices:
-        raise SedicError(f"This model has no {layers} with cross-attention; choose from {', '.join(choices)}.")
+def attention_modules(unet: nn.Module, controlnet: nn.Module | None, layers: Sequence[str]) -> list[Any]:
+    """The cross-attention modules of the chosen blocks, in the order in which they run.
+
+    Raises:
+        SedicError: the model has no such block.
+    """
+    choices: dict[str, list[Any]] = {}
+    if controlnet is not None:
+        downs = [block for block in controlnet.down_blocks if _attends(block)]  # type: ignore[union-attr]
+        choices[CONTROL_LAYERS] = [*downs[-1:], controlnet.mid_block]
+    choices["middle block"] = [unet.mid_block]
+    ups = [block for block in unet.up_blocks if _attends(block)]  # type: ignore[union-attr]
+    choices |= {f"{rank} up block": [block] for rank, block in zip(("first", "second"), ups, strict=False)}
+    absent = [name for name in layers if name not in choices]
+    if absent:
+        raise SedicError(f"This model has no {absent[0]} with cross-attention; choose from {', '.join(choices)}.")
     return [
         transformer.attn2
-        for attention in choices[layers].attentions  # type: ignore[union-attr]
+        for name, blocks in choices.items()
+        if name in layers
+        for block in blocks
+        for attention in block.attentions
         for transformer in attention.transformer_blocks
     ]
 
 
-def _repeat_to(text: Tensor, length: int) -> Tensor:
-    """Texts of different lengths are repeated to a common one; attention over repeated tokens is unchanged."""
-    return text.repeat(1, -(-length // text.shape[1]), 1)[:, :length]
+def _attends(block: Any) -> bool:
+    return bool(getattr(block, "has_cross_attention", False))
+
+
+def _size_conditioning(text: Text, z: Tensor) -> dict[str, Any]:
+    """SDXL's pooled text and sizes: the picture's own height and width, nothing cropped (Podell et al. 2023, 2.2)."""
+    if text.pooled is None:
+        return {}
+    height, width = z.shape[-2] * CELL, z.shape[-1] * CELL
+    sizes = torch.tensor([height, width, 0, 0, height, width], device=z.device, dtype=z.dtype)
+    return {
+        "added_cond_kwargs": {
+            "text_embeds": text.pooled.to(z.dtype),
+            "time_ids": sizes.expand(len(text.pooled), -1),
+        }
+    }
+
+
+def _in_a_row(hidden: Tensor) -> Tensor:
+    """(chunks, 77, C) -> (1, 77·chunks, C)."""
+    return hidden.reshape(1, -1, hidden.shape[-1])
+
+
+def _together(first: Text, second: Text) -> Text:
+    """Two texts as a batch; the shorter is repeated, and attention over repeated tokens is unchanged."""
+    length = max(first.hidden.shape[1], second.hidden.shape[1])
+    hidden = [text.hidden.repeat(1, -(-length // text.hidden.shape[1]), 1)[:, :length] for text in (first, second)]
+    pooled = None if first.pooled is None or second.pooled is None else torch.cat([first.pooled, second.pooled])
+    return Text(torch.cat(hidden), pooled)

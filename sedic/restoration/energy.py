@@ -8,17 +8,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+REDUCTIONS = ("mean", "max", "sum")
+"""Of the energies of several tokens: ``mean``; ``max``, of each head's token that strays furthest; ``sum``, as if each
+token had a step of its own, so that a longer name is guided harder."""
 
-def attention_energy(attention: Tensor, mask: Tensor, tokens: Sequence[int]) -> Tensor:
-    """Share of the tokens' attention that falls outside the mask, squared (Eq. 2), mean over heads and tokens.
+
+def attention_energy(attention: Tensor, mask: Tensor, tokens: Sequence[int], reduction: str = REDUCTIONS[0]) -> Tensor:
+    """Share of the tokens' attention that falls outside the mask, squared (Eq. 2), mean over heads.
 
     Args:
         attention: softmax over tokens, A, (heads, H·W, T), float32.
         mask: M, (H, W) in {0, 1}, at least one 1.
         tokens: k, positions of the object's name among the T tokens, not empty.
+        reduction: over the tokens, one of :data:`REDUCTIONS`.
 
     Returns:
-        Scalar in [0, 1], differentiable in ``attention``; 0 when all of it lies inside.
+        Scalar in [0, 1], or up to the number of tokens for ``sum``; differentiable in ``attention``; 0 when all of it
+        lies inside.
 
     Raises:
         ValueError: the mask is empty, or its H·W is not the attention's; no tokens, or one beyond T.
@@ -33,7 +39,10 @@ def attention_energy(attention: Tensor, mask: Tensor, tokens: Sequence[int]) -> 
         raise ValueError(f"Tokens {list(tokens)} are not among the {attention.shape[2]} of the text.")
     of_tokens = attention[:, :, list(tokens)]  # heads,H·W,T -> heads,H·W,K
     inside = (of_tokens * mask.reshape(1, -1, 1).to(of_tokens)).sum(1)  # heads,K
-    return (1 - inside / of_tokens.sum(1)).square().mean()
+    energies = (1 - inside / of_tokens.sum(1)).square()  # heads,K
+    if reduction == "mean":
+        return energies.mean()
+    return (energies.amax(1) if reduction == "max" else energies.sum(1)).mean()
 
 
 def mask_on_grid(mask: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -68,7 +77,9 @@ def find_tokens(text: Sequence[int], phrase: Sequence[int]) -> list[int]:
     return found
 
 
-def mean_energy(maps: Sequence, mask: Tensor, tokens: Sequence[int]) -> Tensor:
+def mean_energy(maps: Sequence, mask: Tensor, tokens: Sequence[int], reduction: str = REDUCTIONS[0]) -> Tensor:
     """Mean of Eq. 2 over layers; ``maps`` are :class:`~.denoiser.AttentionMap`, ``mask`` is (H, W) of the picture."""
-    energies = [attention_energy(m.weights, mask_on_grid(mask, m.grid).to(m.weights.device), tokens) for m in maps]
+    energies = [
+        attention_energy(m.weights, mask_on_grid(mask, m.grid).to(m.weights.device), tokens, reduction) for m in maps
+    ]
     return torch.stack(energies).mean()

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import SedicError
-from .denoiser import ATTENTION_LAYERS, Denoiser
-from .energy import mean_energy
+from .denoiser import ATTENTION_LAYERS, CONTROL_LAYERS, Denoiser
+from .energy import REDUCTIONS, mean_energy
 
 
 class GuidanceError(SedicError, FloatingPointError):
@@ -27,14 +27,33 @@ class GuidanceSettings:
             the steps follows ref. [41].
         updates: most inner updates a step (ref. [41]: 5).
         threshold: inner updates end when the energy falls to it (ref. [41]: 0.2).
-        layers: which cross-attention is read, one of :data:`~.denoiser.ATTENTION_LAYERS`.
+        layers: which cross-attention is read, some of :data:`~.denoiser.ATTENTION_LAYERS`.
+        through_control: whether the gradient also goes through the ControlNet; without it an update costs less.
+        reduction: of the energies of several tokens, one of :data:`~.energy.REDUCTIONS`.
+
+    Raises:
+        SedicError: a choice that does not exist, or the ControlNet's layers without a gradient through it.
     """
 
     eta: float = 40.0
     t_prime: float = 0.8
     updates: int = 5
     threshold: float = 0.2
-    layers: str = ATTENTION_LAYERS[0]
+    layers: tuple[str, ...] = ATTENTION_LAYERS[:1]
+    through_control: bool = True
+    reduction: str = REDUCTIONS[0]
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.layers if name not in ATTENTION_LAYERS]
+        if unknown or not self.layers:
+            raise SedicError(f"There are no layers {unknown}; choose one or more of {', '.join(ATTENTION_LAYERS)}.")
+        if self.reduction not in REDUCTIONS:
+            raise SedicError(f"There is no energy reduction {self.reduction!r}; use one of {', '.join(REDUCTIONS)}.")
+        if CONTROL_LAYERS in self.layers and not self.through_control:
+            raise SedicError(
+                "The ControlNet's own layers are read with a gradient through the ControlNet; turn that on, or leave "
+                "those layers out."
+            )
 
     def active(self, step: int, steps: int) -> bool:
         """Whether ``step`` of ``steps`` is guided; t / T counts down from 1 with the steps, whatever the schedule."""
@@ -47,13 +66,20 @@ class Guidance:
 
     Attributes:
         mask: M, (H, W) in {0, 1}, in pixels of the picture that is restored.
-        tokens: k, positions of the object's name in its prompt.
+        tokens: k, positions in the prompt of the words that are guided: the object's name, or others (``tokens``).
         settings: η, T′ and the rest.
     """
 
     mask: Tensor
     tokens: tuple[int, ...]
     settings: GuidanceSettings = GuidanceSettings()
+
+
+def energy_of(denoiser: Denoiser, x: Tensor, sigma: Tensor, guidance: Guidance) -> Tensor:
+    """E(A, M, k) of the attention at ``x``, (1, C, h, w), and ``sigma``: a scalar, differentiable in ``x``."""
+    settings = guidance.settings
+    maps = denoiser.attention(x, sigma, settings.layers, settings.through_control)
+    return mean_energy(maps, guidance.mask, guidance.tokens, settings.reduction)
 
 
 def guide(
@@ -80,7 +106,7 @@ def guide(
     for _ in range(settings.updates):
         with torch.enable_grad():
             leaf = x.detach().clone().requires_grad_()
-            energy = mean_energy(denoiser.attention(leaf, sigma, settings.layers), guidance.mask, guidance.tokens)
+            energy = energy_of(denoiser, leaf, sigma, guidance)
             value = energy.item()
             if watch:
                 watch(value)

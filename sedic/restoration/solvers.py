@@ -1,17 +1,33 @@
 """Steps from one noise level to the next: pure functions with one signature, named after the samplers.
 
-Each takes ``denoise(x, sigma) -> x0``, x (B, C, h, w) and two scalars, and returns x at ``sigma_next``. The order of
-operations is that of k-diffusion's samplers, so that a stage without guidance equals a stock sampler bit for bit.
+Each takes ``denoise(x, sigma) -> x0``, x (B, C, h, w), two scalars, the step before and a source of noise, and returns
+x at ``sigma_next``. The order of operations is that of k-diffusion's samplers, so that a stage without guidance equals
+a stock sampler bit for bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..errors import SedicError
+
 Denoise = Callable[[Tensor, Tensor], Tensor]
-Solver = Callable[[Denoise, Tensor, Tensor, Tensor], Tensor]
+NoiseSampler = Callable[[Tensor, Tensor], Tensor]
+"""Told (sigma, sigma_next), gives fresh standard normal noise like x, as k-diffusion's noise samplers do."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """The step before: its noise level, and x0 as the network predicted it there."""
+
+    sigma: Tensor
+    denoised: Tensor
+
+
+Solver = Callable[[Denoise, Tensor, Tensor, Tensor, Past | None, NoiseSampler | None], Tensor]
 
 
 def slope(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
@@ -19,12 +35,50 @@ def slope(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
     return (x - denoised) / sigma
 
 
-def euler(denoise: Denoise, x: Tensor, sigma: Tensor, sigma_next: Tensor) -> Tensor:
-    """First order; the same step as DDIM with η = 0."""
+def euler(
+    denoise: Denoise,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    past: Past | None = None,
+    noise: NoiseSampler | None = None,
+) -> Tensor:
+    """First order; the same step as DDIM with η = 0 (Song et al. 2021)."""
     return x + slope(x, sigma, denoise(x, sigma)) * (sigma_next - sigma)
 
 
-def heun(denoise: Denoise, x: Tensor, sigma: Tensor, sigma_next: Tensor) -> Tensor:
+def euler_ancestral(
+    denoise: Denoise,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    past: Past | None = None,
+    noise: NoiseSampler | None = None,
+) -> Tensor:
+    """Below ``sigma_next`` by an Euler step, then up to it with fresh noise (Song et al. 2021, DDPM's step).
+
+    Raises:
+        ValueError: there is no source of noise.
+    """
+    if noise is None:
+        raise ValueError("euler_ancestral draws noise at every step; give it a noise sampler.")
+    denoised = denoise(x, sigma)
+    fresh = (sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2) ** 0.5
+    fresh = min(sigma_next, fresh)
+    below = (sigma_next**2 - fresh**2) ** 0.5
+    if below == 0:
+        return denoised
+    return x + slope(x, sigma, denoised) * (below - sigma) + noise(sigma, sigma_next) * fresh
+
+
+def heun(
+    denoise: Denoise,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    past: Past | None = None,
+    noise: NoiseSampler | None = None,
+) -> Tensor:
     """Second order, trapezoidal (Karras et al. 2022, Algorithm 1); two evaluations, one in the last step."""
     first = slope(x, sigma, denoise(x, sigma))
     step = sigma_next - sigma
@@ -35,7 +89,14 @@ def heun(denoise: Denoise, x: Tensor, sigma: Tensor, sigma_next: Tensor) -> Tens
     return x + (first + second) / 2 * step
 
 
-def dpm_2(denoise: Denoise, x: Tensor, sigma: Tensor, sigma_next: Tensor) -> Tensor:
+def dpm_2(
+    denoise: Denoise,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    past: Past | None = None,
+    noise: NoiseSampler | None = None,
+) -> Tensor:
     """Second order with a midpoint in log σ (Lu et al. 2022, DPM-Solver-2); two evaluations, one in the last step."""
     first = slope(x, sigma, denoise(x, sigma))
     if sigma_next == 0:
@@ -45,4 +106,46 @@ def dpm_2(denoise: Denoise, x: Tensor, sigma: Tensor, sigma_next: Tensor) -> Ten
     return x + slope(midway, middle, denoise(midway, middle)) * (sigma_next - sigma)
 
 
-SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "dpm_2": dpm_2}
+def dpmpp_2m(
+    denoise: Denoise,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    past: Past | None = None,
+    noise: NoiseSampler | None = None,
+) -> Tensor:
+    """Second order from the step before (Lu et al. 2022, DPM-Solver++(2M)); one evaluation, first order without it."""
+    denoised = denoise(x, sigma)
+    time, time_next = sigma.log().neg(), sigma_next.log().neg()
+    step = time_next - time
+    ahead = denoised
+    if past is not None and sigma_next != 0:
+        ratio = (time - past.sigma.log().neg()) / step
+        ahead = (1 + 1 / (2 * ratio)) * denoised - (1 / (2 * ratio)) * past.denoised
+    return (time_next.neg().exp() / time.neg().exp()) * x - (-step).expm1() * ahead
+
+
+SOLVERS: dict[str, Solver] = {
+    "euler": euler,
+    "heun": heun,
+    "dpm_2": dpm_2,
+    "euler_ancestral": euler_ancestral,
+    "ddim": euler,
+    "dpmpp_2m": dpmpp_2m,
+}
+
+LEAVES_ONE_LEVEL_OUT = frozenset({"dpm_2"})
+"""Samplers for which ComfyUI asks a schedule for one level more and leaves out the last before 0."""
+
+
+def solver_named(name: str) -> Solver:
+    """The solver of a sampler's name.
+
+    Raises:
+        SedicError: this sampler cannot be stepped exactly with guidance and fusion between its steps.
+    """
+    if name not in SOLVERS:
+        raise SedicError(
+            f"The sampler {name!r} cannot be guided and fused between exact steps; use one of {', '.join(SOLVERS)}."
+        )
+    return SOLVERS[name]

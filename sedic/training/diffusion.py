@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ..models.embedded import load, new_controlnet, new_text_encoder, new_unet, save, tokenizer
-from ..restoration.diffusers_denoiser import noise_levels
-from ..restoration.stages import NEGATIVE
+from ..restoration.schedules import noise_levels
+from ..restoration.settings import NEGATIVE
 from .data import Picture, decode_run_lengths, read_annotations, to_tensor
 from .loop import Run
 from .words import describe

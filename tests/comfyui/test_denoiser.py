@@ -142,7 +142,7 @@ def test_guidance_gradient_equals_central_differences(
             bound = denoiser.ComfyDenoiser(model, extra_args)
 
             def energy(at):
-                maps = bound.attention(at, sigmas[1].clone(), layers)
+                maps = bound.attention(at, sigmas[1].clone(), [layers])
                 return library.energy.mean_energy(maps, guided.mask, guided.tokens)
 
             with torch.enable_grad():

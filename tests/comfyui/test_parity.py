@@ -12,7 +12,7 @@ import torch
 
 from sedic import codec
 from sedic.restoration.guidance import GuidanceSettings
-from sedic.restoration.stages import Settings
+from sedic.restoration.settings import Settings
 from sedic.semantics import SceneObject, Semantics
 
 HEIGHT, WIDTH = 120, 184  # no multiples of 64: both ends pad and crop
@@ -73,7 +73,7 @@ def with_nodes(pack, reference, semantics, settings) -> list[np.ndarray]:
             (positive,) = encode(clip, prompt)
             g = settings.guidance
             (guidance,) = steering.AttentionGuidance.execute(
-                clip, prompt, name, mask, g.eta, g.t_prime, g.updates, g.threshold, g.layers
+                clip, prompt, name, mask, g.eta, g.t_prime, g.updates, g.threshold, g.layers[0]
             ).result
             (fusion,) = steering.LatentMaskFuse.execute(mask, trajectory).result
             before = image

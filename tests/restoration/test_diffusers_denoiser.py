@@ -9,13 +9,9 @@ import torch
 from torch import nn
 
 from sedic.errors import SedicError
-from sedic.restoration.diffusers_denoiser import (
-    CHUNK,
-    DiffusersModels,
-    karras_schedule,
-    noise_levels,
-    simple_schedule,
-)
+from sedic.restoration.denoiser import Picture
+from sedic.restoration.diffusers_denoiser import CHUNK, DiffusersModels
+from sedic.restoration.schedules import SCHEDULES, karras_schedule, noise_levels, simple_schedule
 
 SIGMA = torch.tensor(2.0)
 
@@ -31,7 +27,7 @@ def test_noise_levels_are_stable_diffusions():
     assert (table.diff() > 0).all()
 
 
-@pytest.mark.parametrize("schedule", [simple_schedule, karras_schedule])
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("steps", [1, 2, 10, 20, 50])
 def test_schedules_fall_from_the_top_to_zero(schedule, steps):
     sigmas = schedule(noise_levels(), steps)
@@ -51,7 +47,7 @@ def test_simple_takes_every_stride_and_karras_is_even_in_its_root():
 
 
 def test_unknown_schedule_names_the_known():
-    with pytest.raises(SedicError, match=r"'sgm' .*simple, karras"):
+    with pytest.raises(SedicError, match=r"'sgm' .*simple, karras, exponential"):
         stub_models().sigmas("sgm", 4)
 
 
@@ -95,14 +91,18 @@ def stub_models(answer=lambda z, text: z, **fields) -> DiffusersModels:
     return DiffusersModels(unet=Network(answer), **(parts | fields))
 
 
+def blank() -> Picture:
+    return Picture(torch.zeros(1, 3, 64, 64), lambda image: image)
+
+
 # Texts
 
 
 def test_text_is_begun_ended_and_filled():
     models = stub_models()
-    assert models.embed("ab").shape == (1, 77, 4)
+    assert models.embed("ab").hidden.shape == (1, 77, 4)
     assert models.text_encoder.tokens.tolist() == [[1, 97, 98, *[2] * 74]]
-    assert models.embed("").shape == (1, 77, 4)
+    assert models.embed("").hidden.shape == (1, 77, 4)
 
 
 def test_text_is_filled_with_the_tokenizers_own_filling():
@@ -116,7 +116,7 @@ def test_text_is_filled_with_the_tokenizers_own_filling():
 def test_long_text_is_encoded_in_chunks(letters, chunks):
     models = stub_models()
     text = "a" * (letters - 1) + "z"
-    assert models.embed(text).shape == (1, 77 * chunks, 4)
+    assert models.embed(text).hidden.shape == (1, 77 * chunks, 4)
     rows = models.text_encoder.tokens.tolist()
     assert all(row[0] == 1 and 2 in row for row in rows)
     inner = [token for row in rows for token in row if token > 3]
@@ -128,7 +128,7 @@ def test_token_positions_point_into_the_embedded_text():
     models = stub_models()
     text = "x" * 80 + "cup" + "y" * 80 + "cup"
     positions = models.token_positions(text, "cup")
-    embedded = models.embed(text)[0, :, 0]
+    embedded = models.embed(text).hidden[0, :, 0]
     assert [chr(int(embedded[k])) for k in positions] == list("cupcup")
     assert models.token_positions(text, "pot") == []
 
@@ -144,7 +144,7 @@ def test_a_perfect_network_gives_the_clean_latent(prediction):
     answer = noise if prediction == "epsilon" else signal * noise - spread * clean
     models = stub_models(lambda z, text: answer, prediction=prediction)
     x = clean + SIGMA * noise
-    denoised = models.condition("a", "b", 1.0, torch.zeros(1, 3, 64, 64)).denoise(x, SIGMA)
+    denoised = models.condition("a", "b", 1.0, blank()).denoise(x, SIGMA)
     torch.testing.assert_close(denoised, clean, rtol=1e-4, atol=1e-5)
     ((z, time, _, residuals),) = models.unet.calls
     torch.testing.assert_close(z, signal * clean + spread * noise)
@@ -154,7 +154,7 @@ def test_a_perfect_network_gives_the_clean_latent(prediction):
 
 def test_guidance_scale_leads_from_the_negative_to_the_positive():
     models = stub_models(lambda z, text: text[:, :1, :1, None].expand_as(z) * 0 + text[:, 1:2, :1, None])
-    x, picture = torch.zeros(1, 4, 8, 8), torch.zeros(1, 3, 64, 64)
+    x, picture = torch.zeros(1, 4, 8, 8), blank()
     one, other = (models.condition(text, "", 1.0, picture).denoise(x, SIGMA) for text in "ab")
     guided = models.condition("a", "b", 3.5, picture).denoise(x, SIGMA)
     torch.testing.assert_close(guided, other + 3.5 * (one - other))
@@ -163,17 +163,18 @@ def test_guidance_scale_leads_from_the_negative_to_the_positive():
 
 def test_texts_of_different_lengths_are_repeated_to_one():
     models = stub_models()
-    denoiser = models.condition("a" * 100, "b", 2.0, torch.zeros(1, 3, 64, 64))
+    denoiser = models.condition("a" * 100, "b", 2.0, blank())
     denoiser.denoise(torch.zeros(1, 4, 8, 8), SIGMA)
     text = models.unet.calls[-1][2]
     assert text.shape == (2, 154, 4)
     assert torch.equal(text[1, :77], text[1, 77:])
 
 
-def test_start_is_noise_at_the_top_level_around_a_latent():
+def test_start_is_pure_noise_at_the_top_level_and_the_noised_latent_below():
     noise, latent = torch.randn(1, 4, 2, 2), torch.ones(1, 4, 2, 2)
-    started = stub_models().start(noise, SIGMA, latent)
-    torch.testing.assert_close(started, noise * 5**0.5 + 1)
+    top = stub_models().table[-1]
+    torch.testing.assert_close(stub_models().start(noise, top, latent), noise * (1 + top**2) ** 0.5 + 1)
+    torch.testing.assert_close(stub_models().start(noise, SIGMA, latent), noise * 2 + 1)
 
 
 @pytest.mark.parametrize("latent_condition", [True, False])
@@ -188,7 +189,7 @@ def test_controlnet_gets_the_latent_or_the_picture(latent_condition):
     models = stub_models(controlnet=Control(), latent_condition=latent_condition)
     models.encode = lambda image: torch.full((1, 4, 8, 8), 7.0)
     picture = torch.rand(1, 3, 64, 64)
-    models.condition("a", "b", 2.0, picture).denoise(torch.zeros(1, 4, 8, 8), SIGMA)
+    models.condition("a", "b", 2.0, Picture(picture, models.encode)).denoise(torch.zeros(1, 4, 8, 8), SIGMA)
     expected = models.encode(picture) if latent_condition else picture
     assert torch.equal(hints[0], expected.expand(2, -1, -1, -1))
     assert models.unet.calls[0][3] == {

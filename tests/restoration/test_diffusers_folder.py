@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from sedic.errors import SedicError
-from sedic.restoration.denoiser import ATTENTION_LAYERS, attention_weights
+from sedic.restoration.denoiser import ATTENTION_LAYERS, Picture, attention_weights
 from sedic.restoration.diffusers_denoiser import (
     DiffusersDenoiser,
     DiffusersModels,
     attention_modules,
 )
+from sedic.restoration.diffusers_files import read_folder
+
+FIRST_UP = ATTENTION_LAYERS[:1]
 
 SIGMA = torch.tensor(2.0)
 
@@ -74,7 +77,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def models(folder) -> DiffusersModels:
-    return DiffusersModels.from_folder(folder)
+    return read_folder(folder)
 
 
 def noisy() -> torch.Tensor:
@@ -83,7 +86,7 @@ def noisy() -> torch.Tensor:
 
 def bound(models: DiffusersModels, scale: float = 1.0) -> DiffusersDenoiser:
     picture = torch.rand(1, 3, 64, 128, generator=torch.Generator().manual_seed(3))
-    return models.condition("cup, a red cup", "blurry", scale, picture)
+    return models.condition("cup, a red cup", "blurry", scale, Picture(picture, models.encode))
 
 
 def test_folder_says_how_its_models_work(models):
@@ -110,7 +113,7 @@ def test_name_is_found_in_its_prompt(models):
 
 def test_attention_sums_to_one_and_is_what_the_network_computes(models):
     denoiser = bound(models)
-    (module,) = attention_modules(models.unet, ATTENTION_LAYERS[0])[:1]
+    (module,) = attention_modules(models.unet, models.controlnet, FIRST_UP)[:1]
     kept = {}
     hooks = [
         getattr(module, name).register_forward_hook(lambda _, __, output, name=name: kept.setdefault(name, output))
@@ -121,8 +124,8 @@ def test_attention_sums_to_one_and_is_what_the_network_computes(models):
     finally:
         for hook in hooks:
             hook.remove()
-    maps = denoiser.attention(noisy().requires_grad_(), SIGMA, ATTENTION_LAYERS[0])
-    assert len(maps) == len(attention_modules(models.unet, ATTENTION_LAYERS[0]))
+    maps = denoiser.attention(noisy().requires_grad_(), SIGMA, FIRST_UP)
+    assert len(maps) == len(attention_modules(models.unet, models.controlnet, FIRST_UP))
     for one in maps:
         assert one.grid == (8, 16)
         assert one.weights.shape == (2, 128, 77)
@@ -135,7 +138,7 @@ def test_attention_has_a_gradient_and_stops_behind_the_last_layer(models):
     hook = models.unet.conv_out.register_forward_hook(lambda *_: behind.append(1))
     try:
         x = noisy().requires_grad_()
-        maps = bound(models).attention(x, SIGMA, ATTENTION_LAYERS[0])
+        maps = bound(models).attention(x, SIGMA, FIRST_UP)
     finally:
         hook.remove()
     (gradient,) = torch.autograd.grad(maps[-1].weights[:, :, 1].square().sum(), x)
@@ -145,10 +148,10 @@ def test_attention_has_a_gradient_and_stops_behind_the_last_layer(models):
 
 
 def test_processors_are_back_after_attention_and_after_an_exception(models, monkeypatch):
-    modules = attention_modules(models.unet, ATTENTION_LAYERS[0])
+    modules = attention_modules(models.unet, models.controlnet, FIRST_UP)
     before = [module.processor for module in modules]
     picture = bound(models).denoise(noisy(), SIGMA)
-    bound(models).attention(noisy().requires_grad_(), SIGMA, ATTENTION_LAYERS[0])
+    bound(models).attention(noisy().requires_grad_(), SIGMA, FIRST_UP)
     assert all(module.processor is processor for module, processor in zip(modules, before, strict=True))
     assert torch.equal(bound(models).denoise(noisy(), SIGMA), picture)
 
@@ -157,14 +160,14 @@ def test_processors_are_back_after_attention_and_after_an_exception(models, monk
 
     monkeypatch.setattr(models.unet.mid_block, "forward", fail)
     with pytest.raises(MemoryError):
-        bound(models).attention(noisy().requires_grad_(), SIGMA, ATTENTION_LAYERS[0])
+        bound(models).attention(noisy().requires_grad_(), SIGMA, FIRST_UP)
     assert all(module.processor is processor for module, processor in zip(modules, before, strict=True))
 
 
 def test_layers_that_a_model_lacks_are_named_with_those_it_has(models):
-    assert attention_modules(models.unet, "middle block")
+    assert attention_modules(models.unet, models.controlnet, ["middle block"])
     with pytest.raises(SedicError, match=r"no second up block .*middle block, first up block"):
-        attention_modules(models.unet, "second up block")
+        attention_modules(models.unet, None, ["second up block"])
 
 
 def test_scale_of_one_and_guidance_agree_on_a_real_network(models):
@@ -178,7 +181,7 @@ def test_scale_of_one_and_guidance_agree_on_a_real_network(models):
 def test_controlnet_may_be_absent(folder, tmp_path):
     for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler"):
         shutil.copytree(folder / part, tmp_path / part)
-    models = DiffusersModels.from_folder(tmp_path)
+    models = read_folder(tmp_path)
     assert models.controlnet is None
     assert not models.latent_condition
 
@@ -188,7 +191,7 @@ def test_missing_part_is_named_in_one_sentence(part, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "m")
     shutil.rmtree(tmp_path / "m" / part)
     with pytest.raises(SedicError, match=rf"{part} cannot be read.*--models") as caught:
-        DiffusersModels.from_folder(tmp_path / "m")
+        read_folder(tmp_path / "m")
     assert "\n" not in str(caught.value)
 
 
@@ -201,7 +204,7 @@ def test_damaged_part_is_named_in_one_sentence(file, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "m")
     (tmp_path / "m" / file).write_bytes(b"\xffnothing of use")
     with pytest.raises(SedicError, match=rf"{Path(file).parts[0]} cannot be read") as caught:
-        DiffusersModels.from_folder(tmp_path / "m")
+        read_folder(tmp_path / "m")
     assert "\n" not in str(caught.value)
 
 
@@ -210,4 +213,4 @@ def test_weights_of_another_shape_are_an_error_in_one_sentence(folder, tmp_path)
     config = tmp_path / "m" / "unet" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"cross_attention_dim": 16}))
     with pytest.raises(SedicError, match="unet cannot be read"):
-        DiffusersModels.from_folder(tmp_path / "m")
+        read_folder(tmp_path / "m")

@@ -69,19 +69,14 @@ def test_the_given_latent_is_not_changed_and_no_graph_is_left():
 
 
 def test_the_chosen_layers_are_asked_for():
-    class Asked(ToyDenoiser):
-        def attention(self, x, sigma, layers):
-            assert layers == "middle block"
-            return super().attention(x, sigma, layers)
-
-    denoiser = Asked(torch.zeros(()))
-    guide(denoiser, noise(), SIGMA, guidance(layers="middle block"))
-    assert denoiser.attention_at
+    denoiser = ToyDenoiser(torch.zeros(()))
+    guide(denoiser, noise(), SIGMA, guidance(layers=("middle block",), through_control=False, updates=1))
+    assert denoiser.asked == [(("middle block",), False)]
 
 
 def test_gradient_that_is_not_finite_is_an_error_that_says_what_to_do():
     class Broken(ToyDenoiser):
-        def attention(self, x, sigma, layers):
+        def attention(self, x, sigma, layers, through_control):
             (whole,) = super().attention(x, sigma, layers)
             return [AttentionMap(whole.weights * torch.inf, whole.grid)]
 

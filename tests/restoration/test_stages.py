@@ -8,19 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from sedic.restoration import stages
 from sedic.restoration.fusion import Fusion, Trajectory
 from sedic.restoration.guidance import Guidance, GuidanceSettings
-from sedic.restoration.solvers import SOLVERS
-from sedic.restoration.stages import (
-    FINAL_STAGE,
-    NEGATIVE,
-    Settings,
-    decode,
-    low_frequencies,
-    pad_to_multiple,
-    restore,
-    stage_noise,
-)
+from sedic.restoration.settings import NEGATIVE, Settings
+from sedic.restoration.solvers import SOLVERS, Past
+from sedic.restoration.stages import FINAL_STAGE, decode, restore
+from sedic.restoration.starts import low_frequencies, pad_to_multiple, stage_noise, step_noise
 from sedic.semantics import SceneObject, Semantics
 
 from .toy import ToyDenoiser, ToyModels
@@ -58,18 +52,38 @@ def starting_noise() -> torch.Tensor:
     return 4 * stage_noise(torch.zeros(1, 3, 8, 8), 0, 1)
 
 
+def stream():
+    return step_noise(torch.zeros(1, 3, 8, 8), 7, 1)
+
+
+@pytest.fixture
+def trajectories(monkeypatch) -> list[Trajectory]:
+    """What each stage of ``decode`` hands to the next."""
+    found: list[Trajectory] = []
+
+    def watched(*arguments, **options):
+        found.append(restore(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(stages, "restore", watched)
+    return found
+
+
 # One stage
 
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_without_guidance_and_fusion_a_stage_is_the_solver_bit_for_bit(name):
     denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
-    trajectory = restore(denoiser, starting_noise(), SIGMAS, SOLVERS[name])
-    x = starting_noise()
+    trajectory = restore(denoiser, starting_noise(), SIGMAS, SOLVERS[name], fresh_noise=stream)
+    x, noise = starting_noise(), stream()
+    past = None
     for step in range(4):
-        assert torch.equal(trajectory.latents[step], x)
-        x = SOLVERS[name](denoiser.denoise, x, SIGMAS[step], SIGMAS[step + 1])
-    assert torch.equal(trajectory.latents[4], x)
+        assert torch.equal(trajectory.latents[step], x.half()), "kept in half precision"
+        following = SOLVERS[name](denoiser.denoise, x, SIGMAS[step], SIGMAS[step + 1], past, noise)
+        past = Past(SIGMAS[step], denoiser.denoise(x, SIGMAS[step]))
+        x = following
+    assert torch.equal(trajectory.latents[4], x), "the last one as it is"
     assert len(trajectory.latents) == 5
     assert torch.equal(trajectory.sigmas, SIGMAS)
 
@@ -108,7 +122,7 @@ def test_progress_is_told_the_prediction_and_the_latent_it_is_of():
     trajectory = restore(denoiser, starting_noise(), SIGMAS, SOLVERS["heun"], progress=lambda *seen: told.append(seen))
     assert [step for step, _, _ in told] == [0, 1, 2, 3]
     for step, denoised, x in told:
-        assert torch.equal(x, trajectory.latents[step])
+        assert torch.equal(x.half(), trajectory.latents[step])
         assert torch.equal(denoised, denoiser.denoise(x, SIGMAS[step]))
 
 
@@ -117,20 +131,20 @@ def test_progress_is_told_the_prediction_and_the_latent_it_is_of():
 
 @pytest.mark.parametrize("objects", range(4))
 def test_objects_come_in_their_order_and_the_whole_last(objects):
-    models, stages = run(scene(objects))
-    assert [stage.name for stage in stages] == [f"object{j + 1}" for j in range(objects)] + ["final"]
+    models, made = run(scene(objects))
+    assert [stage.name for stage in made] == [f"object{j + 1}" for j in range(objects)] + ["final"]
     texts = [o.prompt for o in scene(objects).objects] + ["a table"]
     assert [text for text, _, _, _ in models.conditions] == texts
     assert {negative for _, negative, _, _ in models.conditions} == {NEGATIVE}
     assert [scale for _, _, scale, _ in models.conditions] == [3.5] * objects + [7.0]
     assert models.schedules == [("simple", 4)] * objects + [("simple", 3)]
-    assert [len(stage.trajectory.latents) for stage in stages] == [5] * objects + [4]
+    assert [len(denoiser.denoised_at) for denoiser in models.denoisers] == [4] * objects + [3]
 
 
 def test_each_stage_is_conditioned_on_the_picture_restored_so_far():
-    models, stages = run(scene(2))
+    models, made = run(scene(2))
     seen = [image for _, _, _, image in models.conditions]
-    for image, expected in zip(seen, [picture(), stages[0].image, stages[1].image], strict=True):
+    for image, expected in zip(seen, [picture(), made[0].image, made[1].image], strict=True):
         assert torch.equal(image, expected)
 
 
@@ -145,8 +159,8 @@ def test_condition_on_the_reference_is_the_last_stages_alone():
 def test_objects_without_a_mask_are_skipped_and_keep_their_numbers():
     _, cup, saucer = scene(3).objects
     absent, empty = replace(cup, mask=None), replace(cup, mask=np.zeros((64, 64), bool))
-    models, stages = run(Semantics("a table", (absent, empty, saucer)))
-    assert [stage.name for stage in stages] == ["object3", "final"]
+    models, made = run(Semantics("a table", (absent, empty, saucer)))
+    assert [stage.name for stage in made] == ["object3", "final"]
     assert len(models.conditions) == 2
     whole = run(Semantics("a table", (absent, empty)))[1]
     assert torch.equal(whole[-1].image, run(scene(0))[1][-1].image)
@@ -154,30 +168,39 @@ def test_objects_without_a_mask_are_skipped_and_keep_their_numbers():
 
 @pytest.mark.parametrize("objects", range(3))
 def test_until_object_leaves_the_last_stage_out(objects):
-    models, stages = run(scene(objects), until="object")
-    assert [stage.name for stage in stages] == [f"object{j + 1}" for j in range(objects)]
+    models, made = run(scene(objects), until="object")
+    assert [stage.name for stage in made] == [f"object{j + 1}" for j in range(objects)]
     assert len(models.conditions) == objects
 
 
 def test_stages_are_made_one_by_one():
     models = ToyModels()
-    stages = decode(models, picture(), scene(2), FEW)
-    next(stages)
+    made = decode(models, picture(), scene(2), FEW)
+    next(made)
     assert len(models.conditions) == 1
 
 
-def test_first_object_is_fused_with_the_noised_reference_and_the_second_with_the_first():
-    models, (first, second, _) = run(scene(2))
+def test_first_object_is_fused_with_the_noised_reference_and_the_second_with_the_first(trajectories):
+    run(scene(3))
+    first, second, *_ = trajectories
     latent = ToyModels().encode(picture())
-    reference = Trajectory.of_latent(latent, first.trajectory.sigmas, stage_noise(latent, 0, 0))
+    reference = Trajectory.of_latent(latent, first.sigmas, stage_noise(latent, 0, 0))
     columns = torch.arange(8)
     for step in range(1, 5):
         outside = columns >= 2
-        assert torch.equal(first.trajectory.latents[step][..., outside], reference.latents[step][..., outside])
+        expected = reference.latents[step].to(first.latents[step].dtype)
+        assert torch.equal(first.latents[step][..., outside], expected[..., outside])
         outside = (columns < 2) | (columns >= 4)
-        now, before = second.trajectory.latents[step], first.trajectory.latents[step]
-        assert torch.equal(now[..., outside], before[..., outside])
-    assert not torch.equal(first.trajectory.latents[4][..., 2:6, :2], latent[..., 2:6, :2])
+        assert torch.equal(second.latents[step][..., outside], first.latents[step][..., outside])
+    assert not torch.equal(first.latents[4][..., 2:6, :2], latent[..., 2:6, :2])
+
+
+def test_trajectories_are_kept_only_for_a_stage_that_is_fused_with_them(trajectories):
+    run(scene(3))
+    assert [len(trajectory.latents) for trajectory in trajectories] == [5, 5, 1, 1]
+    trajectories.clear()
+    run(scene(3), replace(FEW, fuse=False))
+    assert [len(trajectory.latents) for trajectory in trajectories] == [1] * 4
 
 
 # Sizes
@@ -188,9 +211,9 @@ def test_sizes_that_are_no_multiple_of_64_come_back_as_they_were(size):
     semantics = (
         scene(1, *size) if size[0] > 16 else Semantics("a table", (SceneObject("cup", "", np.ones(size, bool)),))
     )
-    models, stages = run(semantics, size=size)
-    assert [stage.image.shape for stage in stages] == [(1, 3, *size)] * 2
-    assert stages[0].trajectory.latents[-1].shape[-2:] == (-(-size[0] // 64) * 8, -(-size[1] // 64) * 8)
+    models, made = run(semantics, size=size)
+    assert [stage.image.shape for stage in made] == [(1, 3, *size)] * 2
+    assert made[0].latent.shape[-2:] == (-(-size[0] // 64) * 8, -(-size[1] // 64) * 8)
 
 
 def test_padding_repeats_the_edge_and_a_fitting_picture_is_left_alone():
@@ -262,8 +285,8 @@ def test_only_object_stages_are_guided():
 
 def test_a_name_whose_tokens_are_not_found_is_restored_without_guidance():
     lone = Semantics("a table", (replace(scene(1).objects[0], name="unknown"),))
-    models, stages = run(lone)
-    assert [stage.name for stage in stages] == ["object1", "final"]
+    models, made = run(lone)
+    assert [stage.name for stage in made] == ["object1", "final"]
     assert not models.denoisers[0].attention_at
 
 
@@ -273,9 +296,9 @@ def test_scales_and_negative_prompt_are_passed_on():
 
 
 def test_only_the_last_stage_starts_around_low_frequencies():
-    models, stages = run(scene(1), replace(FEW, start="low frequencies"))
+    models, made = run(scene(1), replace(FEW, start="low frequencies"))
     assert not models.around[0].any()
-    torch.testing.assert_close(models.around[1], low_frequencies(models.encode(stages[0].image)))
+    torch.testing.assert_close(models.around[1], low_frequencies(models.encode(made[0].image)))
     assert not any(latent.any() for latent in run(scene(1))[0].around)
 
 

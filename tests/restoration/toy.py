@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sedic.restoration.denoiser import AttentionMap
+from sedic.restoration.denoiser import AttentionMap, Picture
 
 HEADS, TOKENS = 2, 5
 
@@ -21,9 +22,17 @@ class ToyDenoiser:
     spread: float = 0.0
     attention_at: list[float] = field(default_factory=list)
     denoised_at: list[float] = field(default_factory=list)
+    asked: list[tuple[tuple[str, ...], bool]] = field(default_factory=list)
+    sizes: list[tuple[int, ...]] = field(default_factory=list)
+
+    def window(self, rows: slice, columns: slice) -> ToyDenoiser:
+        """Shares the memory of calls."""
+        mean = self.mean[..., rows, columns] if self.mean.ndim else self.mean
+        return replace(self, mean=mean)
 
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         self.denoised_at.append(float(sigma))
+        self.sizes.append(tuple(x.shape[-2:]))
         variance = self.spread**2
         return (variance * x + sigma**2 * self.mean) / (variance + sigma**2)
 
@@ -32,8 +41,11 @@ class ToyDenoiser:
         ratio = ((self.spread**2 + sigma_next**2) / (self.spread**2 + sigma**2)) ** 0.5
         return self.mean + (x - self.mean) * ratio
 
-    def attention(self, x: Tensor, sigma: Tensor, layers: str) -> list[AttentionMap]:
+    def attention(
+        self, x: Tensor, sigma: Tensor, layers: Sequence[str], through_control: bool = True
+    ) -> list[AttentionMap]:
         self.attention_at.append(float(sigma))
+        self.asked.append((tuple(layers), through_control))
         return [AttentionMap(attention_of(x / (1 + sigma**2).sqrt()), (x.shape[-2], x.shape[-1]))]
 
 
@@ -51,12 +63,16 @@ class ToyModels:
     denoisers: list[ToyDenoiser] = field(default_factory=list)
     schedules: list[tuple[str, int]] = field(default_factory=list)
     around: list[Tensor] = field(default_factory=list)
+    native_size: int = 512
+    coded: list[str] = field(default_factory=list)
 
     def encode(self, image: Tensor) -> Tensor:
+        self.coded.append("encode")
         assert image.shape[-2] % 64 == image.shape[-1] % 64 == 0
         return F.avg_pool2d(image, 8)
 
     def decode(self, latent: Tensor) -> Tensor:
+        self.coded.append("decode")
         return F.interpolate(latent, scale_factor=8).clamp(0, 1)
 
     def sigmas(self, scheduler: str, steps: int) -> Tensor:
@@ -67,9 +83,9 @@ class ToyModels:
         self.around.append(latent)
         return noise * (1 + sigma**2).sqrt() + latent
 
-    def condition(self, text: str, negative: str, scale: float, image: Tensor) -> ToyDenoiser:
-        self.conditions.append((text, negative, scale, image))
-        self.denoisers.append(ToyDenoiser(self.encode(image) * 0.5 + len(text) / 100, spread=0.1))
+    def condition(self, text: str, negative: str, scale: float, picture: Picture) -> ToyDenoiser:
+        self.conditions.append((text, negative, scale, picture.image))
+        self.denoisers.append(ToyDenoiser(picture.latent * 0.5 + len(text) / 100, spread=0.1))
         return self.denoisers[-1]
 
     def token_positions(self, text: str, phrase: str) -> list[int]:
