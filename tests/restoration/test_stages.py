@@ -9,51 +9,15 @@ import pytest
 import torch
 
 from sedic.restoration import stages
-from sedic.restoration.fusion import Fusion, Trajectory
-from sedic.restoration.guidance import Guidance, GuidanceSettings
+from sedic.restoration.fusion import Trajectory
+from sedic.restoration.guidance import GuidanceSettings
 from sedic.restoration.settings import NEGATIVE, Settings
-from sedic.restoration.solvers import SOLVERS, Past
 from sedic.restoration.stages import FINAL_STAGE, decode, restore
-from sedic.restoration.starts import low_frequencies, pad_to_multiple, stage_noise, step_noise
+from sedic.restoration.starts import low_frequencies, pad_to_multiple, stage_noise
 from sedic.semantics import SceneObject, Semantics
 
-from .toy import ToyDenoiser, ToyModels
-
-FEW = Settings(object_steps=4, overall_steps=3)
-SIGMAS = torch.tensor([4.0, 2.0, 1.0, 0.5, 0.0])
-MASK = torch.zeros(64, 64)
-MASK[16:48, 8:40] = 1
-INSIDE = MASK[4::8, 4::8]
-
-
-def picture(height: int = 64, width: int = 64) -> torch.Tensor:
-    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(1))
-
-
-def scene(objects: int = 2, height: int = 64, width: int = 64) -> Semantics:
-    """Objects side by side, each 16 pixels wide."""
-    masks = np.zeros((objects, height, width), bool)
-    for j in range(objects):
-        masks[j, 16:48, 16 * j : 16 * j + 16] = True
-    names = ("cup", "spoon", "saucer")
-    return Semantics("a table", tuple(SceneObject(names[j], "shiny" * j, masks[j]) for j in range(objects)))
-
-
-def run(semantics: Semantics, settings: Settings = FEW, size: tuple[int, int] = (64, 64), **options):
-    models = ToyModels()
-    return models, list(decode(models, picture(*size), semantics, settings, **options))
-
-
-def final(settings: Settings, semantics: Semantics | None = None) -> torch.Tensor:
-    return run(semantics or scene(), settings)[1][-1].image
-
-
-def starting_noise() -> torch.Tensor:
-    return 4 * stage_noise(torch.zeros(1, 3, 8, 8), 0, 1)
-
-
-def stream():
-    return step_noise(torch.zeros(1, 3, 8, 8), 7, 1)
+from .scenes import FEW, final, picture, run, scene
+from .toy import ToyModels
 
 
 @pytest.fixture
@@ -67,63 +31,6 @@ def trajectories(monkeypatch) -> list[Trajectory]:
 
     monkeypatch.setattr(stages, "restore", watched)
     return found
-
-
-# One stage
-
-
-@pytest.mark.parametrize("name", SOLVERS)
-def test_without_guidance_and_fusion_a_stage_is_the_solver_bit_for_bit(name):
-    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
-    trajectory = restore(denoiser, starting_noise(), SIGMAS, SOLVERS[name], fresh_noise=stream)
-    x, noise = starting_noise(), stream()
-    past = None
-    for step in range(4):
-        assert torch.equal(trajectory.latents[step], x.half()), "kept in half precision"
-        following = SOLVERS[name](denoiser.denoise, x, SIGMAS[step], SIGMAS[step + 1], past, noise)
-        past = Past(SIGMAS[step], denoiser.denoise(x, SIGMAS[step]))
-        x = following
-    assert torch.equal(trajectory.latents[4], x), "the last one as it is"
-    assert len(trajectory.latents) == 5
-    assert torch.equal(trajectory.sigmas, SIGMAS)
-
-
-@pytest.mark.parametrize(("t_prime", "steps"), [(0.8, 1), (0.5, 2), (0.0, 4), (1.0, 0)])
-def test_guided_only_above_t_prime(t_prime, steps):
-    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
-    settings = GuidanceSettings(t_prime=t_prime, threshold=0.0, updates=2)
-    restore(denoiser, starting_noise(), SIGMAS, guidance=Guidance(MASK, (0,), settings))
-    assert sorted(set(denoiser.attention_at), reverse=True) == SIGMAS[:steps].tolist()
-    assert len(denoiser.attention_at) == 2 * steps
-
-
-def test_fusion_after_every_step_keeps_what_is_outside():
-    before = Trajectory(SIGMAS, tuple(torch.full((1, 3, 8, 8), float(k)) for k in range(5)))
-    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
-    fused = restore(denoiser, starting_noise(), SIGMAS, fusion=Fusion(MASK, before))
-    alone = restore(denoiser, starting_noise(), SIGMAS)
-    outside = INSIDE == 0
-    for step in range(1, 5):
-        assert torch.equal(fused.latents[step][..., outside], before.latents[step][..., outside])
-        assert torch.equal(fused.latents[step][..., ~outside], alone.latents[step][..., ~outside])
-
-
-def test_mask_of_the_whole_picture_is_no_fusion():
-    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
-    whole = Fusion(torch.ones(64, 64), torch.zeros(1, 3, 8, 8))
-    fused = restore(denoiser, starting_noise(), SIGMAS, fusion=whole, reference_noise=starting_noise())
-    for a, b in zip(fused.latents, restore(denoiser, starting_noise(), SIGMAS).latents, strict=True):
-        assert torch.equal(a, b)
-
-
-def test_progress_is_told_the_prediction_and_the_latent_it_is_of():
-    told: list[tuple] = []
-    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
-    trajectory = restore(denoiser, starting_noise(), SIGMAS, SOLVERS["heun"], progress=lambda *seen: told.append(seen))
-    assert [step for step, _, _ in told] == [0, 1, 2, 3]
-    for step, denoised, x in told:
-        assert torch.equal(x.half(), trajectory.latents[step])
-        assert torch.equal(denoised, denoiser.denoise(x, SIGMAS[step]))
 
 
 # The order of stages
