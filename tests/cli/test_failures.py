@@ -151,7 +151,7 @@ def test_device_that_is_not_there(device, scene, tmp_path, capsys):
     assert device in told or "--device" in told
 
 
-def test_broken_guidance_is_one_line(scene, tmp_path, capsys, preloaded, monkeypatch):
+def test_broken_guidance_is_left_out_and_said_so(scene, tmp_path, capsys, preloaded, monkeypatch):
     from sedic.restoration import stages
     from sedic.restoration.guidance import GuidanceError
 
@@ -159,7 +159,14 @@ def test_broken_guidance_is_one_line(scene, tmp_path, capsys, preloaded, monkeyp
         raise GuidanceError("The guidance gradient is not finite; lower eta or turn guidance off for this model.")
 
     monkeypatch.setattr(stages, "guide", fail)
-    assert "guidance" in failure(capsys, "decode", scene / "a.sedic", "-o", tmp_path / "o.png", "--object-steps", "1")
+    plain = ["decode", str(scene / "a.sedic"), "--until", "object", "--object-steps", "1"]
+    assert main([*plain, "-o", str(tmp_path / "free.png"), "--no-guidance"]) == 0
+    capsys.readouterr()
+    assert main([*plain, "-o", str(tmp_path / "o.png")]) == 0
+    notes = capsys.readouterr().err.splitlines()
+    assert notes
+    assert all(note.startswith("Note: ") and "without guidance" in note for note in notes)
+    assert (tmp_path / "o.png").read_bytes() == (tmp_path / "free.png").read_bytes()
 
 
 @pytest.mark.parametrize("seed", [(1 << 64) - 1, 1 << 70])
