@@ -24,6 +24,7 @@ from .text import CODERS as TEXT_CODERS
 from .text import DETAIL, NAME, OVERALL, TextCoder
 
 MOST_PAYLOAD = 1 << 20
+BASE_WORK, WORK_PER_BYTE = 300_000, 500  # see `Sections`
 
 Content = bytes | str | SceneObject
 
@@ -76,12 +77,18 @@ class StoredObject(SceneObject):
 
 
 class Sections:
-    """Writes or reads the payloads of one file in turn; words and masks lean on those of earlier sections."""
+    """Writes or reads the payloads of one file in turn; words and masks lean on those of earlier sections.
+
+    Reading takes time in proportion to the bytes: behind each section the work of all words and masks so far (see
+    :class:`.coder.Encoder`) is at most ``BASE_WORK + WORK_PER_BYTE ·`` the bytes of the payloads so far. A writer
+    refuses content beyond that, which compresses as no description does.
+    """
 
     def __init__(self, header: Header) -> None:
         self._header = header
         self._texts: TextCoder = TEXT_CODERS.make(header.text_coder)
         self._masks: MaskCoder = MASK_CODERS.make(header.mask_coder, header.width, header.height)
+        self._work = self._bytes = 0
 
     def write(self, content: Content) -> tuple[bytes, int]:
         """The payload of the next section and, for words, how long it would be without a mask."""
@@ -90,11 +97,13 @@ class Sections:
                 raise BitstreamError(
                     f"The reference has {len(content)} bytes; {MOST_PAYLOAD} at most fit, choose a lower quality."
                 )
+            self._bytes += len(content)
             return content, 0
         encoder = Encoder()
         if isinstance(content, str):
             self._texts.write(encoder, content, OVERALL)
             payload = encoder.finish()
+            self._count(payload, encoder.work)
             return payload, len(payload)
         self._texts.write(encoder, content.name, NAME)
         self._texts.write(encoder, content.detail, DETAIL)
@@ -104,7 +113,9 @@ class Sections:
             self._masks.write(encoder, content.mask)
         else:
             self._masks.write_grid(encoder, grid)
-        return encoder.finish(), text_bytes
+        payload = encoder.finish()
+        self._count(payload, encoder.work)
+        return payload, text_bytes
 
     def read(self, number: int, payload: bytes) -> tuple[Content, int]:
         """Mirrors :meth:`write`.
@@ -113,9 +124,10 @@ class Sections:
             BitstreamError: ``write`` gives no such bytes. Of the damage that slips past the check value, the range
                 decoder, which writes again what it reads, finds most.
         """
+        self._bytes += len(payload)
         if number == 0:
             return payload, 0
-        decoder = Decoder(payload)
+        decoder = Decoder(payload, self._most_work() - self._work)
         content: Content
         if number == 1:
             content = self._texts.read(decoder, OVERALL)
@@ -131,7 +143,24 @@ class Sections:
                 content = StoredObject.of(name, detail, grid, partial(self._masks.picture, grid), self._header)
         if decoder.again() != payload:
             raise BitstreamError("The coded bytes are not those that this content has; fetch the file again.")
+        self._work += decoder.work
         return content, text_bytes
+
+    def _count(self, payload: bytes, work: int) -> None:
+        self._bytes += len(payload)
+        self._work += work
+        if self._work > self._most_work():
+            raise TooMuchWorkError(
+                "The words or masks repeat themselves so much that a short file would take too long to read; "
+                "shorten the texts or leave out objects."
+            )
+
+    def _most_work(self) -> int:
+        return BASE_WORK + WORK_PER_BYTE * self._bytes
+
+
+class TooMuchWorkError(BitstreamError):
+    """Another coder may hold the content."""
 
 
 def section_names(objects: int) -> list[str]:

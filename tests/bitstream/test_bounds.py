@@ -1,0 +1,90 @@
+"""A small file cannot make a reader take much time or memory, whatever its bytes are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from sedic.bitstream import BitstreamError, SedicFile, StreamReader, text
+from sedic.bitstream.coder import Decoder, Encoder
+from sedic.bitstream.sections import BASE_WORK, WORK_PER_BYTE, TooMuchWorkError
+from sedic.semantics import SceneObject, Semantics
+
+from .hostile import LARGEST, largest, one_corner
+
+DOTS = "." * text.MOST_CHARACTERS
+MOST_WORK = 1_000_000  # microseconds of a core, for a file of 1,000 bytes
+MOST_MEMORY = 100 << 20
+
+
+def read_work(data: bytes) -> tuple[int, StreamReader]:
+    """What reading took, the section that was given up included, and the reader."""
+    decoders = []
+
+    class Counted(Decoder):
+        def __init__(self, *arguments) -> None:
+            super().__init__(*arguments)
+            decoders.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sedic.bitstream.sections.Decoder", Counted)
+        reader = StreamReader()
+        reader.feed(data)
+    return sum(decoder.work for decoder in decoders), reader
+
+
+@pytest.mark.parametrize(
+    ("parts", "damaged"), [({"masks": 2}, "object2"), ({"masks": 0, "texts": ["", DOTS]}, "object1")]
+)
+def test_a_file_of_a_kilobyte_takes_at_most_a_second_of_work(parts, damaged):
+    assert BASE_WORK + WORK_PER_BYTE * 1000 <= MOST_WORK
+    data = largest(**parts)
+    work, reader = read_work(data)
+    assert BASE_WORK < work <= BASE_WORK + WORK_PER_BYTE * len(data) + 1000  # the last step
+    assert reader.damaged == damaged
+
+
+def test_work_is_what_the_models_compute_and_the_same_for_writer_and_reader():
+    encoder = Encoder()
+    encoder.symbol(1, [1] * 1280)
+    encoder.bit(True, 1, 2)
+    encoder.number(5, 9)
+    encoder.spend(100)
+    assert encoder.work == 10 + 3 + 3 + 3 + 100
+    decoder = Decoder(encoder.finish(), most_work=118)
+    decoder.symbol([1] * 1280)
+    decoder.bit(1, 2)
+    decoder.number(9)
+    with pytest.raises(BitstreamError, match="take longer"):
+        decoder.spend(100)
+
+
+def test_what_a_reader_would_give_up_the_writer_refuses():
+    objects = [SceneObject("", "", one_corner(j)) for j in range(2)]
+    file = SedicFile(*LARGEST, 1, 1, b"", Semantics("", objects))
+    with pytest.raises(TooMuchWorkError, match="repeat themselves"):
+        file.to_bytes()
+
+
+def test_a_small_file_of_the_largest_picture_takes_little_memory(tmp_path):
+    resource = pytest.importorskip("resource", reason="memory is measured where the system tells it (not on Windows)")
+    assert resource
+    (tmp_path / "hostile.sedic").write_bytes(largest(masks=3, reference=850))
+    code = """
+import resource, sys
+from sedic.bitstream import SedicFile
+from sedic.semantics import Semantics
+unit = 1 if sys.platform == "darwin" else 1024
+SedicFile.from_bytes(SedicFile(64, 64, 1, 1, b"", Semantics("a")).to_bytes())  # tables are loaded once
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+file = SedicFile.read(sys.argv[1])
+assert len(file.semantics.objects) == 7, file.missing
+file.semantics.to_json(), file.sections, file.to_bytes()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "hostile.sedic")]
+    done = subprocess.run(command, capture_output=True, check=False, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < MOST_MEMORY
