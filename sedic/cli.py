@@ -15,6 +15,7 @@ from pathlib import Path
 from . import __version__, commands
 from .errors import SedicError
 from .semantics import Limits
+from .understanding.locate import BOX_THRESHOLD, SEVERAL, TEXT_THRESHOLD
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     words = encode.add_mutually_exclusive_group()
     words.add_argument("--semantics", type=Path, metavar="S.json", help="words, and paths of masks beside the file")
     words.add_argument("--endpoint", metavar="PROFILE", help="ask a vision-language model, see README, Words")
+    encode.add_argument("--ask-again", action="store_true", help="even where the same was asked before")
     encode.add_argument("--objects", type=int, default=limits.objects, metavar="J", help="default: %(default)s")
     encode.add_argument(
         "--detail-words", type=int, default=limits.detail_words, metavar="N", help="default: %(default)s"
@@ -62,6 +64,23 @@ def parser() -> argparse.ArgumentParser:
     encode.add_argument("--target-bpp", type=float, metavar="B", help="the file is at most this large")
     encode.add_argument("--detector", type=Path, metavar="PATH", help="Grounding DINO, for objects without a mask")
     encode.add_argument("--segmenter", type=Path, metavar="PATH", help="SAM; without it boxes are cut by GrabCut")
+    encode.add_argument(
+        "--box-threshold", type=float, default=BOX_THRESHOLD, metavar="S", help="of the detector; default: %(default)s"
+    )
+    encode.add_argument(
+        "--text-threshold",
+        type=float,
+        default=TEXT_THRESHOLD,
+        metavar="S",
+        help="of the detector; default: %(default)s",
+    )
+    encode.add_argument(
+        "--several",
+        choices=SEVERAL,
+        default=SEVERAL[0],
+        help="boxes of one name: all, or the best; default: %(default)s",
+    )
+    encode.add_argument("--device", default="cpu", help="of local models, as PyTorch names it; default: %(default)s")
     encode.add_argument("--weights", type=Path, metavar="DIR", help="weights of reference codecs that need any")
     encode.set_defaults(run=commands.encode)
 

@@ -185,23 +185,27 @@ def to_pixels(image: Any) -> np.ndarray:
     return image[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
-def load_models(where: str = "embedded", device: str = "cpu") -> Models:
-    """The embedded models, or a folder in diffusers' layout with a ``controlnet`` beside ``unet``.
-
-    Raises:
-        SedicError: missing or unfit files.
-    """
+def require_device(device: str) -> None:
+    """Raises SedicError unless PyTorch can use the device."""
     import torch
-
-    from .models import embedded
-    from .restoration.diffusers_denoiser import DiffusersModels
-    from .restoration.diffusers_files import read_folder
 
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise SedicError(f"There is no device {device!r} here ({str(error).splitlines()[0]}); try cpu.") from error
 
+
+def load_models(where: str = "embedded", device: str = "cpu") -> Models:
+    """The embedded models, or a folder in diffusers' layout with a ``controlnet`` beside ``unet``.
+
+    Raises:
+        SedicError: missing or unfit files.
+    """
+    from .models import embedded
+    from .restoration.diffusers_denoiser import DiffusersModels
+    from .restoration.diffusers_files import read_folder
+
+    require_device(device)
     if where != "embedded":
         return read_folder(Path(where), device)
     parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}

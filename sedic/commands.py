@@ -26,14 +26,18 @@ def encode(options: argparse.Namespace) -> None:
     for name in ("objects", "detail_words", "overall_words"):
         if getattr(limits, name) < 0:
             raise SedicError(f"--{name.replace('_', '-')} is {getattr(limits, name)}; it must be 0 or more.")
+    if options.endpoint or options.detector:
+        codec.require_device(options.device)
     semantics = Semantics()
     if options.semantics:
         semantics = Semantics.read(options.semantics, size).limited(limits)
     elif options.endpoint:
         from .understanding.endpoints import read_endpoint
-        from .understanding.textualize import textualize
+        from .understanding.memory import AnswerCache
+        from .understanding.textualize import provider_of, textualize
 
-        semantics = textualize(image, read_endpoint(options.endpoint), limits)
+        provider = provider_of(read_endpoint(options.endpoint), options.device)
+        semantics = textualize(image, provider, limits, memory=AnswerCache(ask_again=options.ask_again))
     semantics = _located(image, semantics, options)
     file = codec.encode(image, semantics, options.reference, limits, options.target_bpp, models=options.weights)
     file.write(options.output)
@@ -47,9 +51,22 @@ def _located(image: Any, semantics: Semantics, options: argparse.Namespace) -> S
         from .understanding.locate import locate
         from .understanding.segment import load_segmenter
 
+        detector = load_detector(options.detector)
         segmenter = load_segmenter(options.segmenter) if options.segmenter else None
-        semantics, notes = locate(image, semantics, load_detector(options.detector), segmenter)
-        for note in notes:
+        detector.model.to(options.device)
+        if segmenter:
+            segmenter.model.to(options.device)
+        found = locate(
+            image,
+            semantics,
+            detector,
+            segmenter,
+            box_threshold=options.box_threshold,
+            text_threshold=options.text_threshold,
+            several=options.several,
+        )
+        semantics = found.semantics
+        for note in found.notes:
             warnings.warn(note, stacklevel=2)
     for o in semantics.objects:
         if o.mask is None:

@@ -32,20 +32,32 @@ def model_type(folder: Path) -> str:
     return str(config.get("model_type", "")) if isinstance(config, dict) else ""
 
 
-def models_in(folder: Path, types: tuple[str, ...]) -> list[str]:
-    """Names of the models right inside a folder: checkpoint files, and transformers folders of these types."""
+def models_in(folder: Path, types: tuple[str, ...], files: bool = True, depth: int = 1) -> list[str]:
+    """Names of the models inside a folder: checkpoint files right in it, and transformers folders of these types.
+
+    Args:
+        folder: where to look.
+        types: values of ``model_type``.
+        files: whether such a model may be a single file.
+        depth: 2 also looks for folders in its folders, which are then named ``outer/inner``.
+    """
     if not folder.is_dir():
         return []
-    entries = sorted(folder.iterdir())
-    return [e.name for e in entries if (e.suffix.lower() in SUFFIXES and e.is_file()) or model_type(e) in types]
+    found = []
+    for entry in sorted(folder.iterdir()):
+        if (files and entry.suffix.lower() in SUFFIXES and entry.is_file()) or model_type(entry) in types:
+            found.append(entry.name)
+        elif depth > 1 and entry.is_dir():
+            found += [f"{entry.name}/{e.name}" for e in sorted(entry.iterdir()) if model_type(e) in types]
+    return found
 
 
-def require(path: Path, what: str, source: str) -> None:
-    """Raises :class:`ModelError`, which names file, folder and source, unless the path exists."""
+def require(path: Path, what: str, source: str, otherwise: str = "give masks or boxes instead") -> None:
+    """Raises :class:`ModelError`, which names file, folder, source and a way without, unless the path exists."""
     if not path.exists():
         raise ModelError(
             f"{what} {path.name} is not in {path.parent.absolute()}; get it from {source} and put it there, "
-            "or give masks or boxes instead."
+            f"or {otherwise}."
         )
 
 
@@ -78,13 +90,15 @@ def read_tensors(path: Path, what: str) -> dict[str, Tensor]:
     return {str(k).removeprefix("module."): t for k, t in tensors.items()}
 
 
-def load_folder(kind: Any, folder: Path, what: str, **changes: object) -> PreTrainedModel:
+def load_folder(kind: Any, folder: Path, what: str, spare: bool = False, **changes: object) -> PreTrainedModel:
     """The model of a transformers folder, from its local files only, in evaluation mode.
 
     Args:
         kind: the model's class, or an Auto class.
         folder: with config.json and weights.
         what: named in errors.
+        spare: whether the folder may hold weights that the class does not use (parts for training, for instance);
+            they are then kept in the precision in which they are stored.
         changes: attributes to set on the configuration.
 
     Raises:
@@ -94,14 +108,20 @@ def load_folder(kind: Any, folder: Path, what: str, **changes: object) -> PreTra
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        # The class's own configuration, not the one that the folder names: it may be that of a larger whole.
+        described: Any = getattr(kind, "config_class", None) or AutoConfig
+        config = described.from_pretrained(folder, local_files_only=True)
         for key, value in changes.items():
             setattr(config, key, value)
-        model, told = kind.from_pretrained(folder, config=config, local_files_only=True, output_loading_info=True)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+        # Transformers 5 keeps the stored precision by itself and calls the setting dtype; it takes the old name too.
+        stored = {"torch_dtype": "auto"} if spare else {}
+        model, told = kind.from_pretrained(
+            folder, config=config, local_files_only=True, output_loading_info=True, **stored
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, pickle.UnpicklingError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"The folder {folder} cannot be read as {what} ({reason}); fetch it again.") from error
-    _whole(told, folder, what)
+    _whole(told, folder, what, spare)
     return model.eval()
 
 
@@ -119,11 +139,16 @@ def load_tensors(kind: Any, config: object, tensors: dict[str, Tensor], path: Pa
     return model.eval()
 
 
-def _whole(told: dict, path: Path, what: str) -> None:
+# Grounding DINO never reads the last norm of its Swin backbone: the class has it, original checkpoints do not. Where a
+# window's positions lie follows from its size; only transformers 4 counts that among the weights.
+_COUNTED = (".swin.layernorm.", ".relative_position_index")
+
+
+def _whole(told: dict, path: Path, what: str, spare: bool = False) -> None:
     """Weights that do not land are an error, never silence: transformers fills gaps with random numbers."""
-    lost = [str(k) for key in ("missing_keys", "unexpected_keys", "mismatched_keys") for k in told[key]]
-    # Grounding DINO never reads the last norm of its Swin backbone: the class has it, original checkpoints do not.
-    lost = [k for k in lost if ".swin.layernorm." not in k]
+    faults = ("missing_keys", "mismatched_keys") if spare else ("missing_keys", "unexpected_keys", "mismatched_keys")
+    lost = [str(key) for fault in faults for key in told[fault]]
+    lost = [key for key in lost if not any(part in key for part in _COUNTED)]
     if lost:
         raise ModelError(
             f"{path} is not a whole {what}: {len(lost)} weights do not fit, first {lost[0]}; fetch it again."

@@ -32,7 +32,7 @@ _NAMES: list[tuple[str, str | Callable[[re.Match], str]]] = [
     (r"^backbone\.0\.layers\.", _SWIN + "encoder.layers."),
     (r"(encoder\.layers\.\d+\.blocks\.\d+)\.norm1\.", r"\1.layernorm_before."),
     (r"(encoder\.layers\.\d+\.blocks\.\d+)\.norm2\.", r"\1.layernorm_after."),
-    (r"\.attn\.relative_position_(bias_table|index)$", r".attention.self.relative_position_\1"),
+    (r"\.attn\.relative_position_bias_table$", ".attention.self.relative_position_bias_table"),
     (r"(blocks\.\d+)\.attn\.proj\.", r"\1.attention.output.dense."),
     (r"(blocks\.\d+)\.attn\.(query|key|value)\.", r"\1.attention.self.\2."),
     (r"(blocks\.\d+)\.mlp\.fc1\.", r"\1.intermediate.dense."),
@@ -69,7 +69,7 @@ _NAMES: list[tuple[str, str | Callable[[re.Match], str]]] = [
     (r"^input_proj\.", "model.input_proj_vision."),
 ]
 # What transformers counts itself, and BERT's pooler, which is never read.
-_UNUSED = re.compile(r"attn_mask$|position_ids$|^bert\.pooler\.|^label_enc\.")
+_UNUSED = re.compile(r"attn_mask$|position_ids$|relative_position_index$|^bert\.pooler\.|^label_enc\.")
 
 
 def load_original(tensors: dict[str, Tensor], path: Path) -> PreTrainedModel:

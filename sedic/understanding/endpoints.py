@@ -11,6 +11,11 @@ The file is TOML, one table a profile; keys live here or in the environment, nev
     model = "gpt-4o"
     key_env = "OPENAI_API_KEY"
     timeout = 60
+
+    [here]
+    folder = "~/models/SmolVLM-Instruct"
+
+The last one is no address but a folder of a vision-language model, for ``local``.
 """
 
 from __future__ import annotations
@@ -44,6 +49,7 @@ class Endpoint:
         model: the model's name at that endpoint.
         key: sent as bearer token; empty for servers that want none. Left out of ``repr``.
         timeout: seconds for one request.
+        folder: of a local model, which then stands in place of an address; None for one on the network.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Endpoint:
     model: str
     key: str = field(default="", repr=False)
     timeout: float = TIMEOUT
+    folder: Path | None = None
 
     @property
     def host(self) -> str:
@@ -83,6 +90,10 @@ def read_endpoint(name: str, path: Path | None = None, environment: Mapping[str,
     table = profiles[name]
     if not isinstance(table, dict):
         raise EndpointError(f"{name!r} in {path} is not a table; write e.g. {EXAMPLE}.")
+    folder = _text(table, "folder", name, path)
+    if folder:
+        where = Path(folder).expanduser()
+        return Endpoint(name, "", where.name, folder=where if where.is_absolute() else path.absolute().parent / where)
     base_url = _text(table, "base_url", name, path, required=True)
     _check_url(base_url, name, path)
     return Endpoint(
@@ -126,7 +137,7 @@ def _check_url(base_url: str, name: str, path: Path) -> None:
         usable = False
     if not usable:
         raise EndpointError(f"base_url of the endpoint {name!r} in {path} must look like http://127.0.0.1:8080/v1.")
-    if "@" in parts.netloc:  # clients log their addresses
+    if "@" in parts.netloc or parts.query:  # clients log their addresses
         raise EndpointError(f"base_url of the endpoint {name!r} in {path} holds a password; put it into key instead.")
 
 

@@ -44,6 +44,11 @@ class Box:
         """(x0, y0, x1, y1)."""
         return self.x0, self.y0, self.x1, self.y1
 
+    @property
+    def visible(self) -> bool:
+        """Whether it is at least two pixels wide and high."""
+        return self.x1 - self.x0 >= 2 and self.y1 - self.y0 >= 2
+
 
 class Detector:
     """A loaded Grounding DINO.

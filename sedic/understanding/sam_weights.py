@@ -60,7 +60,8 @@ def load_original(tensors: dict[str, Tensor], path: Path) -> PreTrainedModel:
         renamed = rename(tensors)
     except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
         raise ModelError(
-            f"{path} is no checkpoint of Segment Anything ({error} is missing); take sam_vit_b, sam_vit_l or sam_vit_h."
+            f"{path} is no checkpoint of Segment Anything ({error} is missing); "
+            "take sam_vit_b, sam_vit_l or sam_vit_h, or SAM 2 as a transformers folder."
         ) from error
     return load_tensors(SamModel, config, renamed, path, "Segment Anything")
 

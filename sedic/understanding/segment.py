@@ -1,6 +1,7 @@
-"""A box into a mask: Segment Anything (arXiv:2304.02643), or GrabCut where there is no model.
+"""A box into a mask: Segment Anything (arXiv:2304.02643), SAM 2 (arXiv:2408.00714), or GrabCut where there is no model.
 
-Checkpoints of Segment Anything come as ``sam_vit_b/l/h`` files or as transformers folders; both are local files.
+Checkpoints of Segment Anything come as ``sam_vit_b/l/h`` files or as transformers folders, those of SAM 2 as folders;
+all are local files.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from .checkpoints import ModelError, load_folder, model_type, read_tensors, requ
 
 TINY = 0.001  # share of the picture: a smaller mask costs more bits than it can guide
 WHOLE = 0.98  # share of the picture from which on a mask says nothing about a place
-TYPES = ("sam",)
+SAM2_TYPES = ("sam2", "sam2_video")  # published folders name the model for videos, of which that for pictures is a part
+TYPES = ("sam", *SAM2_TYPES)
 SOURCE = (
     "github.com/facebookresearch/segment-anything (sam_vit_b_01ec64.pth) or as a folder "
-    "from huggingface.co/facebook/sam-vit-base"
+    "from huggingface.co/facebook/sam-vit-base or sam2.1-hiera-tiny"
 )
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's in 8 bits, as in training
 GRABCUT_SIDE = 768  # pixels: GrabCut's time grows with the area, its outline hardly gains
@@ -32,15 +34,16 @@ class MaskError(SedicError):
 
 
 class Segmenter:
-    """A loaded Segment Anything model.
+    """A loaded Segment Anything or SAM 2 model.
 
     Attributes:
-        model: transformers' ``SamModel``, in evaluation mode; the caller may move it to a device.
+        model: transformers' ``SamModel`` or ``Sam2Model``, in evaluation mode; the caller may move it to a device.
+        pads: whether the model sees a picture in its own shape, with a margin (SAM), or stretched to a square (SAM 2).
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, pads: bool = True) -> None:
         """See the class."""
-        self.model = model
+        self.model, self.pads = model, pads
 
     def mask(self, image: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
         """The things inside the boxes as one mask.
@@ -56,8 +59,8 @@ class Segmenter:
         from torch.nn.functional import interpolate
 
         height, width = image.shape[:2]
-        side = self.model.config.vision_config.image_size
-        pixels, (inner_height, inner_width) = _pixels(image, side)
+        side = _side(self.model.config.prompt_encoder_config.image_size)
+        pixels, (inner_height, inner_width) = _pixels(image, side, self.pads)
         scaled = np.array(boxes, np.float32) * np.array([inner_width / width, inner_height / height] * 2, np.float32)
         device, dtype = self.model.device, self.model.dtype
         with torch.no_grad():
@@ -86,9 +89,24 @@ def load_segmenter(path: Path) -> Segmenter:
         return Segmenter(sam_weights.load_original(read_tensors(path, "Segment Anything"), path))
     if model_type(path) not in TYPES:
         raise ModelError(f"The folder {path} holds no Segment Anything model; get one from {SOURCE}.")
+    if model_type(path) in SAM2_TYPES:
+        return Segmenter(load_folder(_sam2(path), path, "SAM 2"), pads=False)
     from transformers import SamModel
 
     return Segmenter(load_folder(SamModel, path, "Segment Anything"))
+
+
+def _sam2(path: Path) -> Any:
+    try:
+        from transformers import Sam2Model
+    except ImportError as error:
+        from transformers import __version__
+
+        raise ModelError(
+            f"The folder {path} holds SAM 2, which transformers {__version__} does not know; "
+            "update transformers to 4.56 or newer, or take a SAM."
+        ) from error
+    return Sam2Model
 
 
 def grabcut(image: np.ndarray, box: Sequence[float], iterations: int = 5) -> np.ndarray:
@@ -164,13 +182,18 @@ def _span(low: float, high: float, size: int) -> tuple[int, int]:
     return first, max(first + 1, min(size - 1, round(high)))
 
 
-def _pixels(image: np.ndarray, side: int) -> tuple[Any, tuple[int, int]]:
-    """The picture as the model wants it, (1, 3, side, side) float32, padded below and right; and its inner size."""
+def _side(size: Any) -> int:
+    """A configuration's image_size, which is a number or twice the same."""
+    return int(size if isinstance(size, int) else size[0])
+
+
+def _pixels(image: np.ndarray, side: int, pads: bool) -> tuple[Any, tuple[int, int]]:
+    """The picture as the model wants it, (1, 3, side, side) float32, and the size of its part with the picture."""
     import torch
 
     height, width = image.shape[:2]
     scale = side / max(height, width)
-    inner = max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+    inner = (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))) if pads else (side, side)
     picture = Image.fromarray(image).resize(inner[::-1], Image.Resampling.BILINEAR)
     padded = np.zeros((side, side, 3), np.float32)
     padded[: inner[0], : inner[1]] = (np.asarray(picture) - np.array(MEAN, np.float32)) / np.array(

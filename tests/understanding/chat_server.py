@@ -22,20 +22,39 @@ def completion(content, **message):
     return 200, json.dumps({"id": "1", "object": "chat.completion", "created": 0, "model": "eyes", "choices": [choice]})
 
 
+def refusing(*options, status=400, text="{} is not supported"):
+    """An answer to each request: an error while it carries one of these options, then a good completion."""
+
+    def answer(body):
+        for option in options:
+            if option in body:
+                return failure(status, text.format(option))
+        return completion(json.dumps(GOOD))
+
+    return answer
+
+
 def failure(status, text=f"it broke; your key was {KEY}"):
     """An error response that repeats the key."""
     return status, json.dumps({"error": {"message": text, "type": "error", "code": None}})
 
 
 class Server(ThreadingHTTPServer):
-    """Speaks chat completions: gives the answers in turn, the last one for ever, and keeps what it was asked."""
+    """Speaks chat completions: gives the answers in turn, the last one for ever, and keeps what it was asked.
+
+    An answer is (status, text) or a function from the request to one. ``delay`` is the time until an answer, in
+    seconds; ``trickle``, the time between its bytes; ``cut``, after how many the connection breaks; ``headers`` go
+    with every answer.
+    """
 
     daemon_threads = True
 
     def __init__(self):
         """Listens on a free port."""
         super().__init__(("127.0.0.1", 0), Handler)
-        self.answers, self.asked, self.keys, self.delay = [completion(json.dumps(GOOD))], [], [], 0.0
+        self.answers, self.asked, self.keys, self.times = [completion(json.dumps(GOOD))], [], [], []
+        self.delay, self.trickle, self.cut = 0.0, 0.0, None
+        self.headers = {"retry-after-ms": "1"}
 
     def endpoint(self, **changes):
         """The profile that reaches this server."""
@@ -53,6 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         """The server's next answer, after its delay."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append(body)
+        self.server.times.append(time.monotonic())
         self.server.keys.append(self.headers.get("Authorization"))
         time.sleep(self.server.delay)
         answers = self.server.answers
@@ -62,9 +82,16 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json" if text[:1] == "{" else "text/html")
         self.send_header("Content-Length", str(len(data)))
-        self.send_header("retry-after-ms", "1")
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        data = data[: self.server.cut]
+        if not self.server.trickle:
+            self.wfile.write(data)
+        else:
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                time.sleep(self.server.trickle)
 
     def log_message(self, *_args):
         """Silence."""

@@ -5,7 +5,6 @@ Arguments: ComfyUI's folder, the repository, a folder for models and pictures.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import json
 import sys
@@ -19,6 +18,11 @@ sys.path.insert(0, str(COMFYUI))
 import comfy.options  # noqa: E402
 
 comfy.options.enable_args_parsing()
+
+import utils.extra_config  # noqa: E402
+
+# As ComfyUI's main.py does with extra_model_paths.yaml, before it loads the packs.
+utils.extra_config.load_extra_path_config(str(BASE / "extra_model_paths.yaml"))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -51,26 +55,57 @@ def main():
     shared = {"image": picture, "semantics": typed.args[0], "detector": "none", "segmenter": "none", "boxes": ""}
     left = torch.zeros(1, 45, 60)
     left[:, :, :30] = 1
-    found, batch, preview = masks.execute(**{**shared, "mode": "auto", "boxes": "-\n70 10 110 80", "mask_1": left}).args
+    found, batch, preview, _ = masks.execute(
+        **{**shared, "mode": "auto", "boxes": "-\n70 10 110 80", "mask_1": left}
+    ).args
     result["given"] = [[float(m[:, :60].mean()), float(m[:, 60:].mean())] for m in batch]
     result["shapes"] = [list(batch.shape), list(preview.shape), [list(o.mask.shape) for o in found.objects]]
     result["nothing"] = told(lambda: masks.execute(**{**shared, "mode": "masks"}))
     result["no detector"] = told(lambda: masks.execute(**{**shared, "mode": "models"}))
     result["missing"] = masks.validate_inputs("groundingdino_swint_ogc.pth", "none")
     result["way out"] = masks.validate_inputs("../../secret.pth", "none")
-    result["there"] = masks.validate_inputs("small-dino", "small-sam")
+    result["there"] = masks.validate_inputs("small-dino", "other-sam")
 
     models = {**shared, "mode": "models", "detector": "small-dino", "segmenter": "small-sam"}
-    locate = encode.locate
     # The small models are random: only a threshold says whether they find something.
-    encode.locate = functools.partial(locate, box_threshold=1.0)
-    dropped = masks.execute(**models)
-    result["dropped"] = dropped.ui["text"][0]
+    dropped = masks.execute(**models, box_threshold=1.0)
+    result["dropped"] = [dropped.ui["text"][0], dropped.args[3]]
     result["empty batch"] = list(dropped.args[1].shape)
-    encode.locate = functools.partial(locate, box_threshold=0.0, text_threshold=0.0)
-    found = masks.execute(**models)
-    result["by models"] = [bool(np.isin(o.mask, (0, 1)).all()) for o in found.args[0].objects]
+    for segmenter in ("small-sam", "other-sam"):
+        found = masks.execute(**{**models, "segmenter": segmenter}, box_threshold=0.0, text_threshold=0.0)
+        result[f"by {segmenter}"] = [bool(np.isin(o.mask, (0, 1)).all()) for o in found.args[0].objects]
+    result["management"] = management()
+    batch = torch.zeros(3, 90, 120)
+    batch[1, 20:50, 70:100] = 1
+    given = {**shared, "mode": "auto", "boxes": "-\n", "mask_1": left, "masks": batch}
+    result["batch"] = [float(m.mean()) for m in masks.execute(**given).args[1]]
+    result["too many"] = masks.execute(**{**given, "masks": torch.ones(4, 90, 120)}).args[3]
     print(json.dumps(result))
+
+
+def management():
+    """What ComfyUI's model management holds: after the run, when asked again, and when it has unloaded everything."""
+    from comfy import model_management
+
+    kinds = importlib.import_module("some_other_name.nodes.encode.models")
+
+    def held():
+        return sorted(type(m.model.model.model).__name__ for m in model_management.current_loaded_models)
+
+    kept = [kind._kept[1] for kind in (kinds.DETECTORS, kinds.SEGMENTERS)]
+    result = {"after the run": held()}
+    result["again the same"] = [
+        kinds.DETECTORS.ready("small-dino") is kept[0],
+        kinds.SEGMENTERS.ready("other-sam") is kept[1],
+    ]
+    result["still once"] = held()
+    model_management.unload_all_models()
+    result["unloaded"] = held()
+    result["freed"] = [{p.device.type for p in k.model.parameters()} == {"meta"} for k in kept]
+    fresh = kinds.DETECTORS.ready("small-dino")
+    result["read anew"] = fresh is not kept[0] and fresh.model.device.type == "cpu"
+    result["once more"] = held()
+    return result
 
 
 # As ComfyUI does: weights loaded inside are inference tensors.

@@ -18,6 +18,9 @@ def ran(comfyui_path, repository, small_dino, small_sam, tmp_path_factory):  # n
     base = tmp_path_factory.mktemp("comfyui")
     for kind, folder in (("grounding-dino", small_dino), ("sams", small_sam)):
         shutil.copytree(folder, base / "models" / kind / folder.name)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    shutil.copytree(small_sam, elsewhere / "segmenters" / "other-sam")
+    (base / "extra_model_paths.yaml").write_text(f"another program:\n  base_path: {elsewhere}\n  sams: segmenters\n")
     script = Path(__file__).with_name("nodes_in_comfyui.py")
     command = [sys.executable, str(script), str(comfyui_path), str(repository), str(base)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=base, timeout=300)
@@ -33,14 +36,23 @@ def test_every_input_has_a_tooltip_and_none_takes_a_key(ran):
                 assert "key" not in name
     order = ran["info"]["SEDIC_GroundedSAM"]["input_order"]
     assert order["required"] == ["image", "semantics", "mode", "detector", "segmenter", "boxes"]
-    assert order["optional"] == ["mask_1", "mask_2", "mask_3"]
+    assert order["optional"][:3] == ["mask_1", "mask_2", "mask_3"]
+    assert order["optional"][3:] == ["masks", "box_threshold", "text_threshold", "several"]
+    order = ran["info"]["SEDIC_LMMTextualize"]["input_order"]
+    assert order["required"] == ["image", "mode", "text", "endpoint", "objects", "detail_words", "overall_words"]
+    assert order["optional"] == ["name_words", "local_model", "attempt"]
 
 
-def test_models_are_offered_beside_none(ran):
+def test_the_papers_thresholds_are_the_defaults(ran):
+    optional = ran["info"]["SEDIC_GroundedSAM"]["input"]["optional"]
+    assert [optional[key][1]["default"] for key in ("box_threshold", "text_threshold")] == [0.3, 0.25]
+
+
+def test_models_of_all_model_folders_are_offered_beside_none(ran):
     required = ran["info"]["SEDIC_GroundedSAM"]["input"]["required"]
     assert [required[k][1]["options"] for k in ("detector", "segmenter")] == [
         ["none", "small-dino"],
-        ["none", "small-sam"],
+        ["none", "other-sam", "small-sam"],
     ]
 
 
@@ -74,7 +86,27 @@ def test_a_model_name_is_no_way_out_of_the_models_folder(ran):
 
 
 def test_models_find_and_drop_under_inference_mode(ran):
-    assert "Hallucination: 'barn'" in ran["dropped"]
+    shown, noted = ran["dropped"]
+    assert "Hallucination: 'barn'" in shown
+    assert noted == shown
     assert ran["empty batch"] == [1, 90, 120]
-    assert ran["by models"]
-    assert all(ran["by models"])
+    for segmenter in ("small-sam", "other-sam"):
+        assert ran[f"by {segmenter}"]
+        assert all(ran[f"by {segmenter}"])
+
+
+def test_comfyuis_model_management_loads_keeps_and_frees_the_models(ran):
+    managed = ran["management"]
+    models = ["GroundingDinoForObjectDetection", "SamModel"]
+    assert managed["after the run"] == models  # the segmenter chosen first is gone
+    assert managed["again the same"] == [True, True]
+    assert managed["still once"] == models
+    assert managed["unloaded"] == []
+    assert managed["freed"] == [True, True]
+    assert managed["read anew"]
+    assert managed["once more"] == models[:1]
+
+
+def test_a_batch_of_masks_serves_the_objects_without_one_of_their_own(ran):
+    assert ran["batch"] == pytest.approx([0.5, 900 / (90 * 120)])
+    assert "4 masks for 2 objects" in ran["too many"]

@@ -5,7 +5,7 @@ import pytest
 
 from sedic.semantics import SceneObject, Semantics
 from sedic.understanding.grounding import Box
-from sedic.understanding.locate import locate, overlay, read_boxes
+from sedic.understanding.locate import locate, read_boxes
 from sedic.understanding.segment import MaskError
 
 from .test_segment import disc, iou
@@ -44,7 +44,7 @@ class FakeSegmenter:
 
 def test_a_mask_wins_over_a_box_and_a_box_over_the_models():
     detector = FakeDetector(c=[(200, 10, 240, 50)])
-    found, notes = locate(
+    found, notes, _ = locate(
         IMAGE,
         words("a", "b", "c"),
         detector,
@@ -61,36 +61,62 @@ def test_a_mask_wins_over_a_box_and_a_box_over_the_models():
 
 def test_a_mask_that_the_semantics_bring_is_kept():
     semantics = Semantics("", (SceneObject("a", "", DISC),))
-    found, _ = locate(IMAGE, semantics)
+    found, _, _ = locate(IMAGE, semantics)
     assert (found.objects[0].mask == DISC).all()
 
 
 def test_a_box_is_refined_by_grabcut_where_there_is_no_segmenter():
-    found, _ = locate(IMAGE, words("disc"), boxes=[(70, 50, 230, 210)])
+    found, _, _ = locate(IMAGE, words("disc"), boxes=[(70, 50, 230, 210)])
     assert iou(found.objects[0].mask, DISC) > 0.9
 
 
 def test_all_boxes_of_a_name_make_one_mask():
     detector = FakeDetector(parrots=[(0, 0, 40, 40), (100, 0, 140, 40)])
-    found, _ = locate(IMAGE, words("parrots"), detector, FakeSegmenter())
+    found, _, boxes = locate(IMAGE, words("parrots"), detector, FakeSegmenter())
     assert (found.objects[0].mask == block(0, 40, 0, 40) | block(0, 40, 100, 140)).all()
+    assert boxes == [(Box(0, 0, 40, 40), Box(100, 0, 140, 40))]
+
+
+def test_the_surest_box_of_a_name_is_taken_by_choice():
+    detector = FakeDetector(parrots=[(0, 0, 40, 40), (100, 0, 140, 40)])
+    found, _, boxes = locate(IMAGE, words("parrots"), detector, FakeSegmenter(), several="best")
+    assert (found.objects[0].mask == block(0, 40, 0, 40)).all()
+    assert boxes == [(Box(0, 0, 40, 40),)]
+
+
+def test_a_box_without_extent_is_no_find():
+    detector = FakeDetector(barn=[(10, 10, 11, 60)])
+    assert "Hallucination" in locate(IMAGE, words("barn"), detector, FakeSegmenter()).notes[0]
+
+
+def test_thresholds_reach_the_detector():
+    class Asked(FakeDetector):
+        def boxes(self, image, name, box_threshold, text_threshold):
+            self.thresholds = box_threshold, text_threshold
+            return [Box(0, 0, 40, 40)]
+
+    detector = Asked()
+    locate(IMAGE, words("barn"), detector, FakeSegmenter())
+    assert detector.thresholds == (0.3, 0.25)
+    locate(IMAGE, words("barn"), detector, FakeSegmenter(), box_threshold=0.5, text_threshold=0.4)
+    assert detector.thresholds == (0.5, 0.4)
 
 
 def test_an_object_that_is_not_found_is_a_hallucination_and_told():
     detector = FakeDetector(barn=[(0, 0, 40, 40)])
-    found, notes = locate(IMAGE, words("unicorn", "barn"), detector, FakeSegmenter())
+    found, notes, _ = locate(IMAGE, words("unicorn", "barn"), detector, FakeSegmenter())
     assert [o.name for o in found.objects] == ["barn"]
     assert len(notes) == 1
     assert notes[0].startswith("Hallucination: 'unicorn'")
 
 
 def test_where_masks_overlap_the_earlier_object_wins():
-    found, _ = locate(IMAGE, words("a", "b"), masks=[block(0, 50, 0, 50), block(0, 50, 25, 100)])
+    found, _, _ = locate(IMAGE, words("a", "b"), masks=[block(0, 50, 0, 50), block(0, 50, 25, 100)])
     assert (found.objects[1].mask == block(0, 50, 50, 100)).all()
 
 
 def test_a_mask_of_the_whole_picture_leaves_the_others_theirs():
-    found, notes = locate(IMAGE, words("sea", "boat"), masks=[~EMPTY, DISC])
+    found, notes, _ = locate(IMAGE, words("sea", "boat"), masks=[~EMPTY, DISC])
     assert [o.name for o in found.objects] == ["sea", "boat"]
     assert (found.objects[0].mask == ~DISC).all()
     assert (found.objects[1].mask == DISC).all()
@@ -99,7 +125,7 @@ def test_a_mask_of_the_whole_picture_leaves_the_others_theirs():
 
 def test_a_tiny_mask_of_the_models_is_dropped_and_told():
     detector = FakeDetector(fly=[(0, 0, 5, 5)], barn=[(50, 0, 90, 40)])
-    found, notes = locate(IMAGE, words("fly", "barn"), detector, FakeSegmenter())
+    found, notes, _ = locate(IMAGE, words("fly", "barn"), detector, FakeSegmenter())
     assert [o.name for o in found.objects] == ["barn"]
     assert notes == ["The mask of 'fly' covers 0.033% of the picture, less than 0.1%, dropped."]
 
@@ -121,7 +147,7 @@ def test_an_object_without_any_help_is_told():
 
 
 def test_no_objects_need_no_models():
-    assert locate(IMAGE, words()) == (words(), [])
+    assert locate(IMAGE, words()) == (words(), [], [])
 
 
 def test_boxes_are_read_line_by_line_and_a_dash_is_none():
@@ -134,15 +160,8 @@ def test_a_line_that_is_no_box_is_told(text):
         read_boxes(text)
 
 
-def test_an_overlay_tints_the_masks_and_leaves_the_rest():
-    mask = block(100, 200, 100, 200)
-    drawn = overlay(IMAGE, [SceneObject("Häuser 山", "", mask), SceneObject("none", "", EMPTY)])
-    assert (drawn[~mask] == IMAGE[~mask]).all()
-    assert (drawn[mask] != IMAGE[mask]).any(axis=1).mean() > 0.9
-
-
 def test_pinholes_of_a_mask_are_filled():
     mask = block(50, 150, 50, 150)
     mask[100, 100:103] = False
-    found, _ = locate(IMAGE, words("a"), masks=[mask])
+    found, _, _ = locate(IMAGE, words("a"), masks=[mask])
     assert (found.objects[0].mask == block(50, 150, 50, 150)).all()

@@ -1,0 +1,195 @@
+"""Grounded SAM: a mask for each object."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...sedic.errors import SedicError
+from ...sedic.semantics import Semantics
+from ...sedic.understanding.grounding import BOX_THRESHOLD, TEXT_THRESHOLD
+from ...sedic.understanding.locate import SEVERAL, Corners, locate, read_boxes
+from ...sedic.understanding.overlay import overlay
+from ..images import to_image, to_mask, to_pixels
+from ..sockets import SemanticsSocket
+from .models import DETECTORS, NONE, SEGMENTERS, logged
+
+Masks = list[np.ndarray | None]
+
+
+class GroundedSAM(io.ComfyNode):
+    """A mask for each object: painted, from a box, or found by Grounding DINO and Segment Anything."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Sockets and widgets."""
+        return io.Schema(
+            node_id="SEDIC_GroundedSAM",
+            display_name="Grounded SAM (SEDIC)",
+            category="SEDIC/encode",
+            description="Gives every object its mask and drops objects that the picture does not show.",
+            inputs=[
+                io.Image.Input("image", tooltip="The picture; of a batch, the first."),
+                SemanticsSocket.Input("semantics", tooltip="The words, from SEDIC Textualize."),
+                io.Combo.Input(
+                    "mode",
+                    options=["auto", "masks", "boxes", "models"],
+                    default="auto",
+                    tooltip="auto: for each object its mask, else its box, else the models. The others use one alone.",
+                ),
+                io.Combo.Input(
+                    "detector",
+                    options=DETECTORS.choices(),
+                    default=NONE,
+                    tooltip="Grounding DINO in models/grounding-dino: a .pth checkpoint or a transformers folder.",
+                ),
+                io.Combo.Input(
+                    "segmenter",
+                    options=SEGMENTERS.choices(),
+                    default=NONE,
+                    tooltip="Segment Anything in models/sams: a .pth checkpoint or a transformers folder. "
+                    "none: boxes are refined by colour (GrabCut).",
+                ),
+                io.String.Input(
+                    "boxes",
+                    multiline=True,
+                    default="",
+                    placeholder="x0 y0 x1 y1",
+                    tooltip="A line x0 y0 x1 y1 an object, in pixels of the picture; - for an object without a box.",
+                ),
+                *(
+                    io.Mask.Input(f"mask_{j}", optional=True, tooltip=f"Mask of object {j}, white inside.")
+                    for j in range(1, 4)
+                ),
+                io.Mask.Input(
+                    "masks",
+                    optional=True,
+                    tooltip="A batch of masks in the objects' order, for objects without a mask of their own above; "
+                    "an empty one counts as none.",
+                ),
+                io.Float.Input(
+                    "box_threshold",
+                    default=BOX_THRESHOLD,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Least score of a box of the detector. Higher drops more objects as hallucinations.",
+                ),
+                io.Float.Input(
+                    "text_threshold",
+                    default=TEXT_THRESHOLD,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Least score of a word of the name in such a box.",
+                ),
+                io.Combo.Input(
+                    "several",
+                    options=list(SEVERAL),
+                    default=SEVERAL[0],
+                    optional=True,
+                    tooltip="Several boxes of one name. merge: all make one mask. best: the surest alone.",
+                ),
+            ],
+            outputs=[
+                SemanticsSocket.Output(display_name="semantics", tooltip="The objects that are there, with masks."),
+                io.Mask.Output(display_name="masks", tooltip="The masks as a batch, in the objects' order."),
+                io.Image.Output(display_name="preview", tooltip="The picture with masks, boxes and names over it."),
+                io.String.Output(display_name="notes", tooltip="What was dropped or is odd, a line each."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, detector: str, segmenter: str) -> bool | str:
+        """A model that is not there is told with its folder and source, instead of as a value not in a list."""
+        try:
+            DETECTORS.path(detector)
+            SEGMENTERS.path(segmenter)
+        except SedicError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        semantics: Semantics,
+        mode: str,
+        detector: str,
+        segmenter: str,
+        boxes: str,
+        mask_1: Tensor | None = None,
+        mask_2: Tensor | None = None,
+        mask_3: Tensor | None = None,
+        masks: Tensor | None = None,
+        box_threshold: float = BOX_THRESHOLD,
+        text_threshold: float = TEXT_THRESHOLD,
+        several: str = SEVERAL[0],
+    ) -> io.NodeOutput:
+        """Finds the masks; the node shows them over the picture, and what was dropped."""
+        pixels = to_pixels(image)
+        count = len(semantics.objects)
+        given: Masks = []
+        corners: list[Corners | None] = []
+        notes: list[str] = []
+        if mode in ("auto", "masks"):
+            given = _given((mask_1, mask_2, mask_3), masks, pixels.shape[:2])
+        else:
+            semantics = replace(semantics, objects=tuple(replace(o, mask=None) for o in semantics.objects))
+        if mode in ("auto", "boxes"):
+            corners = read_boxes(boxes)
+        for what, row in (("masks", given), ("boxes", corners)):
+            if any(entry is not None for entry in row[count:]):
+                notes.append(f"{len(row)} {what} for {count} objects: those after the last object are not used.")
+        if mode == "models" and detector == NONE:
+            raise SedicError(
+                f"The mode models needs a detector; choose one of {DETECTORS.places()[0]}, or get {DETECTORS.source}."
+            )
+        wanted = _lacking(semantics, given, corners)
+        finder = DETECTORS.ready(detector) if mode in ("auto", "models") and "model" in wanted else None
+        outliner = SEGMENTERS.ready(segmenter) if wanted and mode != "masks" else None
+        found = locate(pixels, semantics, finder, outliner, given, corners, box_threshold, text_threshold, several)
+        notes += found.notes
+        objects = found.semantics.objects
+        preview = to_image(overlay(pixels, objects, found.boxes))
+        batch = [to_mask(o.mask) for o in objects if o.mask is not None]
+        # MASK has no empty batch: without objects it is one mask with nothing inside.
+        stacked = torch.cat(batch) if batch else torch.zeros(1, *pixels.shape[:2])
+        text = "\n".join(logged(notes))
+        shown = {**ui.PreviewImage(preview).as_dict(), **ui.PreviewText(text).as_dict()}
+        return io.NodeOutput(found.semantics, stacked, preview, text, ui=shown)
+
+
+def _given(own: tuple[Tensor | None, ...], batch: Tensor | None, shape: tuple[int, ...]) -> Masks:
+    """The masks that a person gave: each object's own, else that of the batch unless it is empty."""
+    rows = [] if batch is None else [_mask(row, shape) for row in batch.reshape(-1, *batch.shape[-2:])]
+    result: Masks = [row if row.any() else None for row in rows]
+    result += [None] * (len(own) - len(result))
+    for j, mask in enumerate(own):
+        if mask is not None:
+            result[j] = _mask(mask, shape)
+    return result
+
+
+def _lacking(semantics: Semantics, masks: Masks, corners: list[Corners | None]) -> set[str]:
+    """What objects without a mask need: a "box" has to be outlined, a "model" has to look for the rest."""
+    wanted = set()
+    for j, o in enumerate(semantics.objects):
+        if (j < len(masks) and masks[j] is not None) or (o.mask is not None and not (j < len(corners) and corners[j])):
+            continue
+        wanted.add("box" if j < len(corners) and corners[j] is not None else "model")
+    return wanted
+
+
+def _mask(mask: Tensor, shape: tuple[int, ...]) -> np.ndarray:
+    """First of a MASK batch as (H, W) bool of the picture's size."""
+    first = mask.reshape(-1, 1, *mask.shape[-2:])[:1].float().cpu()
+    if tuple(first.shape[-2:]) != tuple(shape):
+        first = torch.nn.functional.interpolate(first, tuple(shape), mode="bilinear")
+    return (first[0, 0] > 0.5).numpy()

@@ -1,0 +1,197 @@
+"""LMM Textualize: words for a picture."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from comfy import model_management
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...sedic.errors import SedicError
+from ...sedic.semantics import Limits, Semantics
+from ...sedic.understanding import endpoints, local
+from ...sedic.understanding.memory import AnswerCache
+from ...sedic.understanding.textualize import provider_of, textualize, typed
+from ..images import to_pixels
+from ..sockets import SemanticsSocket
+from .models import DESCRIBERS, NONE, logged
+
+LIMITS = Limits()
+# ComfyUI serves a folder whose name begins with two underscores to no browser.
+PRIVATE = "__sedic"
+
+
+class LMMTextualize(io.ComfyNode):
+    """Words for a picture: typed, or from a vision-language model."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Sockets and widgets."""
+        return io.Schema(
+            node_id="SEDIC_LMMTextualize",
+            display_name="LMM Textualize (SEDIC)",
+            category="SEDIC/encode",
+            description="Describes a picture: its main objects, details of each, and the whole.",
+            inputs=[
+                io.Image.Input("image", tooltip="The picture to describe; of a batch, the first."),
+                io.Combo.Input(
+                    "mode",
+                    options=["typed", "endpoint", "local model"],
+                    default="typed",
+                    tooltip="typed: the words below. endpoint: ask a server. local model: ask a model of models/LLM.",
+                ),
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default="",
+                    placeholder="red barn: weathered boards, white doors\noverall: a red barn beside a pond",
+                    tooltip="For typed: one line an object (name: detail), one line overall: text; or Semantics JSON.",
+                ),
+                io.String.Input(
+                    "endpoint",
+                    default="local",
+                    tooltip="For endpoint: a profile of user/__sedic/endpoints.toml or ~/.config/sedic/endpoints.toml. "
+                    "Keys belong into that file or the environment, never here.",
+                ),
+                io.Int.Input(
+                    "objects",
+                    default=LIMITS.objects,
+                    min=1,
+                    max=7,
+                    tooltip="Most objects (J). Each costs bits and a stage of the decoder.",
+                ),
+                io.Int.Input(
+                    "detail_words",
+                    default=LIMITS.detail_words,
+                    min=1,
+                    max=200,
+                    tooltip="Most words of an object's detail (l_d); longer ones are cut.",
+                ),
+                io.Int.Input(
+                    "overall_words",
+                    default=LIMITS.overall_words,
+                    min=1,
+                    max=200,
+                    tooltip="Most words of the overall text (l_all); a longer one is cut.",
+                ),
+                io.Int.Input(
+                    "name_words",
+                    default=LIMITS.name_words,
+                    min=1,
+                    max=20,
+                    optional=True,
+                    tooltip="Most words of an object's name (l_n); longer ones are cut.",
+                ),
+                io.Combo.Input(
+                    "local_model",
+                    options=DESCRIBERS.choices(),
+                    default=NONE,
+                    optional=True,
+                    tooltip="For local model: a transformers folder of a vision-language model in models/LLM.",
+                ),
+                io.Int.Input(
+                    "attempt",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    optional=True,
+                    tooltip="Answers are kept: the same picture, question, model and attempt give the same words at no "
+                    "cost. Another number asks again, and is sent as the seed.",
+                ),
+            ],
+            outputs=[SemanticsSocket.Output(display_name="semantics", tooltip="The words, still without masks.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, local_model: str = NONE) -> bool | str:
+        """A model that is not there is told with its folder and source, instead of as a value not in a list."""
+        try:
+            DESCRIBERS.path(local_model)
+        except SedicError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, mode: str, endpoint: str, **_others: Any) -> str:
+        """A profile that was written anew asks again, although no widget changed; never holds a key."""
+        if mode != "endpoint":
+            return ""
+        try:
+            # Hashed, as ComfyUI writes it into pictures: an address may be nobody else's business.
+            return hashlib.sha256(provider_identity(endpoint).encode()).hexdigest()
+        except SedicError as error:
+            return str(error)
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        mode: str,
+        text: str,
+        endpoint: str,
+        objects: int,
+        detail_words: int,
+        overall_words: int,
+        name_words: int = LIMITS.name_words,
+        local_model: str = NONE,
+        attempt: int = 0,
+    ) -> io.NodeOutput:
+        """Asks or reads, then cuts to the limits; the node shows the words and what was cut."""
+        limits = Limits(objects, name_words, detail_words, overall_words)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            if mode == "typed":
+                semantics = typed(text).limited(limits)
+            else:
+                provider = _local(local_model) if mode == "local model" else _remote(endpoint)
+                watch = model_management.throw_exception_if_processing_interrupted
+                memory = AnswerCache(private_folder() / "answers")
+                semantics = textualize(to_pixels(image), provider, limits, attempt, memory, watch)
+        notes = [str(w.message) for w in told if issubclass(w.category, UserWarning)]
+        return io.NodeOutput(semantics, ui=ui.PreviewText("\n".join([*_lines(semantics), *logged(notes)])))
+
+
+def private_folder() -> Path:
+    """The pack's folder in ComfyUI's user folder: profiles of endpoints, kept answers."""
+    return Path(folder_paths.get_user_directory()) / PRIVATE
+
+
+def endpoints_file() -> Path:
+    """The endpoints' file in ComfyUI's user folder, or the one of the command line where that does not exist."""
+    own = private_folder() / "endpoints.toml"
+    return own if own.is_file() or not endpoints.default_path().is_file() else endpoints.default_path()
+
+
+def provider_identity(endpoint: str) -> str:
+    """Address and model of a profile."""
+    profile = endpoints.read_endpoint(endpoint.strip(), endpoints_file())
+    return f"{profile.base_url} {profile.model} {profile.folder or ''}"
+
+
+def _remote(endpoint: str) -> Any:
+    profile = endpoints.read_endpoint(endpoint.strip(), endpoints_file())
+    if profile.folder is not None:
+        raise SedicError(
+            f"The profile {profile.name!r} names a folder, which ComfyUI would load outside its model management; "
+            f"put the folder into {DESCRIBERS.places()[0]} and choose the mode local model."
+        )
+    return provider_of(profile)
+
+
+def _local(name: str) -> Any:
+    model = DESCRIBERS.ready(name)
+    if model is None:
+        raise SedicError(
+            f"The mode local model needs a model; put one into {DESCRIBERS.places()[0]} ({local.SOURCE}) and choose it."
+        )
+    return model
+
+
+def _lines(semantics: Semantics) -> list[str]:
+    """The words in the form in which they can be typed."""
+    return [*(f"{o.name}: {o.detail}" for o in semantics.objects), f"overall: {semantics.overall}"]

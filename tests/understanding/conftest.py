@@ -1,0 +1,33 @@
+"""A chat server on loopback, and the watch over its key."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from .chat_server import KEY, Server
+
+
+@pytest.fixture
+def server():
+    """A server that answers well until it is told otherwise."""
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def no_key_anywhere(caplog, capfd, recwarn):
+    """Whatever a test does, the key is in no log, no output and no warning."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    output = capfd.readouterr()
+    logged = [caplog.handler.format(record) for record in caplog.get_records("call")]
+    for text in (*logged, output.out, output.err, *[str(w.message) for w in recwarn]):
+        assert KEY not in text
