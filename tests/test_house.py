@@ -160,3 +160,9 @@ def test_licence_is_apache_2() -> None:
 def lines_of(path: Path) -> list[str]:
     """The lines of a text file."""
     return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_no_test_may_ask_a_model_hub():
+    import huggingface_hub.constants
+
+    assert huggingface_hub.constants.HF_HUB_OFFLINE
