@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from headless.client import Client
 from headless.comfyui import Server
 from headless.in_process import load_comfyui, load_pack
+
+from .scene import PROMPT
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +46,52 @@ def comfy(comfyui_path: Path, tmp_path_factory: pytest.TempPathFactory) -> types
 def pack(comfy: types.ModuleType) -> types.ModuleType:
     """The pack as ComfyUI imports it; `pack.nodes`, `pack.sedic` are its packages."""
     return load_pack()
+
+
+@pytest.fixture(scope="session")
+def restore(pack: types.ModuleType) -> types.ModuleType:
+    """The pack's `nodes.restore`."""
+    return importlib.import_module(f"{pack.__name__}.nodes.restore")
+
+
+@pytest.fixture(scope="session")
+def steering(pack: types.ModuleType) -> types.ModuleType:
+    """The pack's `nodes.steering`."""
+    return importlib.import_module(f"{pack.__name__}.nodes.steering")
+
+
+@pytest.fixture(scope="session")
+def nodes_stage(pack: types.ModuleType) -> types.ModuleType:
+    """The pack's `nodes.stage`."""
+    return importlib.import_module(f"{pack.__name__}.nodes.stage")
+
+
+@pytest.fixture(scope="session")
+def denoiser(pack: types.ModuleType) -> types.ModuleType:
+    """The pack's `nodes.comfy_denoiser`."""
+    return importlib.import_module(f"{pack.__name__}.nodes.comfy_denoiser")
+
+
+@pytest.fixture(scope="session")
+def library(pack: types.ModuleType) -> types.SimpleNamespace:
+    """The pack's own copy of the library."""
+    paths = ("restoration.guidance", "restoration.fusion", "restoration.energy", "models.embedded", "errors")
+    parts = {path.split(".")[-1]: importlib.import_module(f"{pack.__name__}.sedic.{path}") for path in paths}
+    return types.SimpleNamespace(**parts)
+
+
+@pytest.fixture
+def stage(pack: types.ModuleType) -> types.SimpleNamespace:
+    """The embedded models loaded under inference mode, as ComfyUI's executor loads them, and a small scene."""
+    models = importlib.import_module(f"{pack.__name__}.nodes.models")
+    with torch.inference_mode():
+        model, clip = models.load_network(), models.load_clip()
+        vae, control_net = models.load_vae(), models.load_control_net()
+        image = torch.rand(1, 128, 64, 3, generator=torch.Generator().manual_seed(1))
+        mask = torch.zeros(128, 64)
+        mask[32:96, 8:40] = 1
+        positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (PROMPT, "blurry"))
+    return types.SimpleNamespace(
+        model=model, clip=clip, vae=vae, control_net=control_net, image=image, mask=mask, prompt=PROMPT,
+        positive=positive, negative=negative,
+    )  # fmt: skip

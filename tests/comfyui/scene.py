@@ -1,0 +1,72 @@
+"""A small scene, and the pack's nodes and ComfyUI's own on it."""
+
+from __future__ import annotations
+
+import torch
+
+PROMPT = "red cup, a glossy red cup with a white rim"
+
+
+def sample(restore, scene, **options):
+    """ORAG Sampler's outputs; ``options`` over four plain steps."""
+    sampling = {"seed": 3, "stage": 0, "steps": 4, "cfg": 2.0, "sampler": "euler", "scheduler": "simple"}
+    inputs = {"model": scene.model, "positive": scene.positive, "negative": scene.negative, "vae": scene.vae}
+    with torch.inference_mode():
+        return restore.ORAGSampler.execute(
+            **{**inputs, "image": scene.image, "strength": 1.0, **sampling, **options}
+        ).result
+
+
+def stock(scene, sampler="euler", control_net=None, scheduler="simple", steps=4, **options):
+    """ComfyUI's KSampler on the same inputs, its ControlNet node before it; ``options`` replace parts of the scene."""
+    import nodes  # ComfyUI's
+
+    positive, negative = options.get("positive", scene.positive), options.get("negative", scene.negative)
+    with torch.inference_mode():
+        if control_net is not None:
+            positive, negative = apply_control(scene, control_net, positive, negative)
+        latent = torch.zeros(1, 16, 16, 8)
+        (result,) = nodes.common_ksampler(
+            options.get("model", scene.model), 3, steps, 2.0, sampler, scheduler, positive, negative,
+            {"samples": latent},
+        )  # fmt: skip
+    return result["samples"]
+
+
+def apply_control(scene, control_net, positive, negative, strength=1.0, start=0.0, end=1.0):
+    """ComfyUI's own node for a ControlNet."""
+    import nodes  # ComfyUI's
+
+    with torch.inference_mode():
+        return nodes.ControlNetApplyAdvanced().apply_controlnet(
+            positive, negative, control_net, scene.image, strength, start, end, vae=scene.vae
+        )
+
+
+def guidance(library, steering, scene, **settings):
+    """Guidance of the scene's red cup: one update at every step, unless told otherwise."""
+    tokens = steering.token_positions(scene.clip, PROMPT, "red cup")
+    chosen = {"t_prime": 0.0, "threshold": 0.0, "updates": 1} | settings
+    return library.guidance.Guidance(scene.mask, tokens, library.guidance.GuidanceSettings(**chosen))
+
+
+def in_sampler(comfy, denoiser, scene, function, positive=None, model=None, sigmas=(14.6, 5.0, 0.0), shape=None):
+    """Calls ``function(bound denoiser, x, sigmas)`` in the middle of a real sampling run, as a step loop would be."""
+    import comfy.sample
+
+    results = []
+
+    def sampler(model, x, sigmas, extra_args, callback=None, disable=None):
+        with torch.inference_mode(False), torch.no_grad():
+            x = x.clone()
+            results.append(function(denoiser.ComfyDenoiser(model, extra_args), x, sigmas.clone()))
+            return x
+
+    with torch.inference_mode():
+        latent = torch.zeros(shape or (1, 16, 16, 8))
+        comfy.sample.sample_custom(
+            denoiser.with_gradients(model or scene.model), comfy.sample.prepare_noise(latent, 3), 2.0,
+            comfy.samplers.KSAMPLER(sampler), torch.tensor(sigmas), positive or scene.positive, scene.negative,
+            latent, seed=3,
+        )  # fmt: skip
+    return results[0]
