@@ -74,7 +74,7 @@ def prepare() -> dict[str, str]:
         listed = CACHE / "comfyui-requirements.txt"
         listed.write_text("\n".join(lines) + "\n", encoding="utf-8")
         # One call, so that pip chooses torch, torchvision and all else to fit one another.
-        status = call(["-m", "pip", "install", "--progress-bar", "off", "-r", str(listed), "-e", ".[test]"])
+        status = call(["-m", "pip", "install", "--progress-bar", "off", "-r", str(listed), "-e", ".[test,fuzz]"])
         if status != 0:
             raise InstallError("pip could not install what is needed; look at its message above and run this again.")
         STAMP.write_text(wanted, encoding="ascii")
