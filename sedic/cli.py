@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import __version__, commands
 from .errors import SedicError
-from .semantics import Limits
+from .semantics import PRESETS
 from .understanding.locate import BOX_THRESHOLD, SEVERAL, TEXT_THRESHOLD
 
 
@@ -41,7 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options; defaults come from where they are used."""
-    limits = Limits()
     top = argparse.ArgumentParser(prog="sedic", description="Pictures as files of about a thousand bytes.")
     top.add_argument("--version", action="version", version=__version__)
     kinds = top.add_subparsers(required=True, metavar="COMMAND")
@@ -53,15 +52,15 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--semantics", type=Path, metavar="S.json", help="words, and paths of masks beside the file")
     words.add_argument("--endpoint", metavar="PROFILE", help="ask a vision-language model, see README, Words")
     encode.add_argument("--ask-again", action="store_true", help="even where the same was asked before")
-    encode.add_argument("--objects", type=int, default=limits.objects, metavar="J", help="default: %(default)s")
     encode.add_argument(
-        "--detail-words", type=int, default=limits.detail_words, metavar="N", help="default: %(default)s"
+        "--preset", choices=PRESETS, default="high", help="limits of the paper's operating points; default: %(default)s"
     )
-    encode.add_argument(
-        "--overall-words", type=int, default=limits.overall_words, metavar="N", help="default: %(default)s"
-    )
+    for option, metavar in (("--objects", "J"), ("--detail-words", "N"), ("--overall-words", "N")):
+        name = option.strip("-").replace("-", "_")
+        defaults = ", ".join(f"{preset} {getattr(limits, name)}" for preset, limits in PRESETS.items())
+        encode.add_argument(option, type=int, metavar=metavar, help=f"default: the preset's ({defaults})")
     encode.add_argument("--reference", default="av1", metavar="NAME[:QUALITY]", help="default: %(default)s")
-    encode.add_argument("--target-bpp", type=float, metavar="B", help="the file is at most this large")
+    encode.add_argument("--target-bpp", type=float, metavar="B", help="bits per pixel: leaves out what does not fit")
     encode.add_argument("--detector", type=Path, metavar="PATH", help="Grounding DINO, for objects without a mask")
     encode.add_argument("--segmenter", type=Path, metavar="PATH", help="SAM; without it boxes are cut by GrabCut")
     encode.add_argument(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .bitstream import BitstreamError, Hints, SedicFile
+from .budget import fit
 from .errors import SedicError
 from .reference.registry import CodecError, ReferenceCodec, codec_by_id, parse_reference
 from .semantics import Limits, Semantics
@@ -90,7 +91,8 @@ def encode(
         semantics: words and masks of the picture's size; cut to the limits with a warning.
         reference: ``NAME[:QUALITY]``.
         limits: most objects and words.
-        target_bpp: spends what words and masks leave of this on the reference; None takes its quality as it is.
+        target_bpp: of the whole file at most; objects and words that bring less than they cost are left out, with a
+            warning, and what the others leave is spent on the reference. None takes its quality as it is.
         hints: for the decoder, where they differ from its defaults.
         models: folder of reference codecs' weights.
 
@@ -101,35 +103,76 @@ def encode(
     codec, quality = parse_reference(reference, models)
     if target_bpp is None:
         return pack(_encode(image, codec, quality), semantics, hints)
-    return _within_budget(image, semantics, codec, target_bpp, hints)
+    return fit(semantics, target_bpp, _CodecReferences(image, codec), lambda r, s: pack(r, s, hints))
 
 
-def _within_budget(
-    image: np.ndarray, semantics: Semantics, codec: ReferenceCodec, target_bpp: float, hints: Hints
+class _CodecReferences:
+    """The references of one picture by one codec, in order of quality; see :class:`sedic.budget.References`."""
+
+    def __init__(self, image: np.ndarray, codec: ReferenceCodec) -> None:
+        self._image, self._codec = image, codec
+        self._made: dict[int, Reference] = {}
+        self._least = codec.least_quality(image)
+        self.smallest = self._at(self._least)
+        best = codec.most_bytes(codec.qualities[-1], (image.shape[1], image.shape[0]))
+        self.most_bytes: float = len(self._at(codec.qualities[-1]).data) if best is None else best
+
+    def within(self, most_bytes: float) -> Reference:
+        """The best of at most so many bytes: by the codec's promise where it gives one, else by trying."""
+        size = self._image.shape[1], self._image.shape[0]
+        low, high = self._least, self._codec.qualities[-1]
+        while low < high:
+            middle = (low + high + 1) // 2
+            promised = self._codec.most_bytes(middle, size)
+            if (len(self._at(middle).data) if promised is None else promised) <= most_bytes:
+                low = middle
+            else:
+                high = middle - 1
+        return self._at(low)
+
+    def _at(self, quality: int) -> Reference:
+        if quality not in self._made:
+            self._made[quality] = _encode(self._image, self._codec, quality)
+        return self._made[quality]
+
+
+class _OneReference:
+    """A reference that is there already."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.smallest = reference
+        self.most_bytes: float = len(reference.data)
+
+    def within(self, most_bytes: float) -> Reference:
+        """That one."""
+        return self.smallest
+
+
+def pack_within(
+    target_bpp: float,
+    reference: Reference,
+    semantics: Semantics,
+    hints: Hints = Hints(),
+    image: np.ndarray | None = None,
+    models: Path | None = None,
 ) -> SedicFile:
-    """The file with the highest reference quality that is at most ``target_bpp``, by bisection over qualities."""
-    low, high = codec.qualities[0], codec.qualities[-1]
-    best: SedicFile | None = None
-    smallest: float | None = None
-    while low <= high:
-        quality = (low + high) // 2
-        try:
-            file = pack(_encode(image, codec, quality), semantics, hints)
-        except CodecError:
-            if quality == codec.qualities[-1]:
-                raise
-            low = quality + 1  # a quality too low for this picture
-            continue
-        if file.bits_per_pixel <= target_bpp:
-            best, low = file, quality + 1
-        else:
-            smallest, high = file.bits_per_pixel, quality - 1
-    if best is None:
-        raise SedicError(
-            f"{target_bpp} bpp is too little for this picture with its words and masks; the smallest file is "
-            f"{smallest:.4f} bpp: raise --target-bpp, or use fewer objects or words."
-        )
-    return best
+    """As :func:`pack`, at most ``target_bpp``: leaves out objects and words, tells which, and chooses the reference.
+
+    Args:
+        target_bpp: bits per pixel of the whole file.
+        reference: from :func:`encode_reference`; its codec is kept.
+        semantics: words and masks, the most important object first.
+        hints: for the decoder.
+        image: the picture, (H, W, 3) uint8, to encode its reference at another quality; None keeps the one there is.
+        models: folder of reference codecs' weights.
+
+    Raises:
+        BudgetError: not even the smallest file fits; says what does.
+    """
+    references = (
+        _OneReference(reference) if image is None else _CodecReferences(image, codec_by_id(reference.codec_id, models))
+    )
+    return fit(semantics, target_bpp, references, lambda r, s: pack(r, s, hints))
 
 
 def reference_of(file: SedicFile) -> Reference:

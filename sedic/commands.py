@@ -12,7 +12,7 @@ from typing import Any
 
 from .bitstream import SedicFile
 from .errors import SedicError
-from .semantics import Limits, Semantics
+from .semantics import PRESETS, Semantics
 
 
 def encode(options: argparse.Namespace) -> None:
@@ -22,8 +22,10 @@ def encode(options: argparse.Namespace) -> None:
 
     image = read_picture(options.image)
     size = image.shape[1], image.shape[0]
-    limits = Limits(options.objects, detail_words=options.detail_words, overall_words=options.overall_words)
-    for name in ("objects", "detail_words", "overall_words"):
+    names = ("objects", "detail_words", "overall_words")
+    chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    limits = replace(PRESETS[options.preset], **chosen)
+    for name in names:
         if getattr(limits, name) < 0:
             raise SedicError(f"--{name.replace('_', '-')} is {getattr(limits, name)}; it must be 0 or more.")
     if options.endpoint or options.detector:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 
 import numpy as np
@@ -10,37 +9,9 @@ import pytest
 
 from sedic import codec
 from sedic.bitstream import BitstreamError, Hints, SedicFile
-from sedic.errors import SedicError
 from sedic.reference.registry import CodecError
 from sedic.semantics import Limits, SceneObject, Semantics
-
-IMAGE = np.full((32, 48, 3), (200, 100, 50), np.uint8)
-
-
-class Grower:
-    """A codec whose every step of quality costs one byte; it refuses qualities below 4."""
-
-    name, id, default_quality, qualities = "grower", 9, 10, range(1, 101)
-    weights = b"\1\2\3\4"
-    tried: list[int]
-
-    def __init__(self):
-        self.tried = []
-
-    def encode(self, image, quality):
-        self.tried.append(quality)
-        if quality < 4:
-            raise CodecError(f"grower:{quality} is too little; use grower:4 or more.")
-        return bytes(image[0, 0]) + bytes(quality - 3)
-
-    def decode(self, data, size, quality):
-        pixels = np.empty((size[1], size[0], 3), np.uint8)
-        pixels[:] = np.frombuffer(data[:3], np.uint8)
-        pixels.flags.writeable = False
-        return pixels
-
-    def fingerprint(self, quality):
-        return self.weights
+from tests.grower import IMAGE, Grower
 
 
 @pytest.fixture
@@ -73,27 +44,6 @@ def test_words_beyond_the_limits_are_cut_with_a_warning(grower):
     with pytest.warns(UserWarning, match="1 cut"):
         file = codec.encode(IMAGE, words(), limits=Limits(overall_words=2))
     assert file.semantics.overall == "a plain"
-
-
-@pytest.mark.parametrize("size", [45, 60, 80])
-def test_budget_buys_the_best_quality_that_fits(size, grower):
-    target = size * 8 / (48 * 32)
-    file = codec.encode(IMAGE, words(), target_bpp=target)
-    assert len(file.to_bytes()) == size
-    better = codec.encode(IMAGE, words(), f"grower:{file.quality + 1}")
-    assert better.bits_per_pixel > target
-    assert len(grower.tried) < 12, "found by bisection"
-
-
-def test_boundless_budget_is_the_highest_quality(grower):
-    assert codec.encode(IMAGE, words(), target_bpp=math.inf).quality == 100
-
-
-@pytest.mark.parametrize("target", [0.0, -1.0, 0.01, math.nan])
-def test_impossible_budget_names_the_smallest_file(target, grower):
-    smallest = codec.encode(IMAGE, words(), "grower:4").bits_per_pixel
-    with pytest.raises(SedicError, match=f"smallest file is {smallest:.4f} bpp"):
-        codec.encode(IMAGE, words(), target_bpp=target)
 
 
 def test_a_picture_that_no_quality_can_code_is_the_codecs_own_error(grower, monkeypatch):

@@ -48,6 +48,26 @@ class Av1:
         """b"": there are no weights."""
         return b""
 
+    def most_bytes(self, quality: int, size: tuple[int, int]) -> int:
+        """The budget that a quality is."""
+        return quality * size[0] * size[1] // 8000
+
+    def least_quality(self, image: np.ndarray) -> int:
+        """The lowest budget that a picture, (H, W, 3) uint8, fits into.
+
+        Raises:
+            CodecError: the picture is out of range, or none is large enough.
+        """
+        check_image(image)
+        _check_pillow()
+        smallest, quality = _smallest(Image.fromarray(image))
+        if quality > self.qualities[-1]:
+            raise CodecError(
+                f"A picture of {image.shape[1]}×{image.shape[0]} is too small for av1, which needs {smallest} bytes "
+                "for it; enlarge the picture."
+            )
+        return quality
+
     def encode(self, image: np.ndarray, quality: int) -> bytes:
         """``image``, (H, W, 3) uint8, as at most ``quality``/1000 bit per pixel.
 
@@ -57,12 +77,13 @@ class Av1:
         check_image(image)
         check_quality(self, quality)
         _check_pillow()
-        pixels = image.shape[0] * image.shape[1]
-        budget = quality * pixels // 8000
+        budget = self.most_bytes(quality, (image.shape[1], image.shape[0]))
         original = Image.fromarray(image)
         found = _search(original, image, budget)
         if not found:
-            raise CodecError(_too_small(original, pixels, quality))
+            size = f"{image.shape[1]}×{image.shape[0]}"
+            needed = self.least_quality(image)
+            raise CodecError(f"av1:{quality} is too little for this picture of {size}; use av1:{needed} or more.")
         finals = []
         for _, scale, coarse in sorted(found, reverse=True)[:_FINALISTS]:
             _, data = _fit(partial(_code, _shrink(original, scale), scale, _FINAL_SPEED), budget, coarse)
@@ -187,14 +208,10 @@ def _psnr(a: np.ndarray, b: np.ndarray) -> float:
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
-def _too_small(original: Image.Image, pixels: int, quality: int) -> str:
-    """Why nothing fits, with the smallest quality that would."""
+def _smallest(original: Image.Image) -> tuple[int, int]:
+    """The bytes of the smallest payload, and the lowest quality whose budget it fits into."""
     smallest = min(len(_code(_shrink(original, scale), scale, _SEARCH_SPEED, 0)) for scale in _SCALES[-2:])
-    needed = math.ceil(8000 * smallest / pixels)
-    size = f"{original.width}×{original.height}"
-    if needed > Av1.qualities[-1]:
-        return f"A picture of {size} is too small for av1, which needs {smallest} bytes for it; enlarge the picture."
-    return f"av1:{quality} is too little for this picture of {size}; use av1:{needed} or more."
+    return smallest, math.ceil(8000 * smallest / (original.width * original.height))
 
 
 def _check_pillow() -> None:

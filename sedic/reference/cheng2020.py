@@ -85,6 +85,13 @@ class Cheng2020Attention:
         pixels = (decoded[:, :height, :width].nan_to_num(0.5) * 255).round().clamp(0, 255)
         return pixels.byte().permute(1, 2, 0).numpy()  # 3,H,W -> H,W,3
 
+    def least_quality(self, image: np.ndarray) -> int:
+        """The first: every picture fits."""
+        return self.qualities[0]
+
+    def most_bytes(self, quality: int, size: tuple[int, int]) -> None:
+        """Only encoding tells."""
+
     def fingerprint(self, quality: int) -> bytes:
         """First four bytes of the SHA-256 over all weights and probability tables, in the order of their names."""
         state = {_canonical(key): value for key, value in self._model(quality).state_dict().items()}

@@ -55,6 +55,14 @@ class ReferenceCodec(Protocol):
         """Four bytes naming the weights, which both ends must share; b"" for a codec without weights."""
         ...
 
+    def least_quality(self, image: np.ndarray) -> int:
+        """The lowest quality that can hold ``image``; CodecError where none can."""
+        ...
+
+    def most_bytes(self, quality: int, size: tuple[int, int]) -> int | None:
+        """What a picture of ``size`` = (width, height) takes at most; None where only encoding it tells."""
+        ...
+
 
 # name -> (number in the file, module beside this one, class); modules are imported when their codec is asked for.
 _CODECS = {
