@@ -35,7 +35,7 @@ Nothing else is needed: the embedded models run on a CPU. They are small; wire a
 DECODE_NOTE = """\
 Put a `.sedic` file into ComfyUI's `input` folder and name it in **Load Bitstream**. The embedded models are small;
 wire a checkpoint, a ControlNet (tile) and a VAE of yours in their place, and give the samplers their usual settings
-(10 steps and cfg 3.5 for an object, 20 and 7 for the whole). Unplugging *guidance* or *fusion* is an
+(10 steps and cfg 3.5 for an object, 20 and 7 for the whole, working_size 0). Unplugging *guidance* or *fusion* is an
 ablation."""
 
 
@@ -145,6 +145,7 @@ def decoder(graph: Graph, file: Link | str, column: int) -> tuple[Node, Node]:
             "SEDIC_ORAGSampler", f"Restore object {j}", column=column, group=group, **shared,
             positive=text["CONDITIONING"], image=image, stage=j,
             steps=EMBEDDED_SETTINGS["object_steps"], cfg=EMBEDDED_SETTINGS["object_scale"],
+            working_size=EMBEDDED_SETTINGS["working_size"],
             guidance=guidance["guidance"], fusion=fusion["fusion"],
         )  # fmt: skip
         image, previous = stage["image"], stage["trajectory"]
@@ -157,6 +158,7 @@ def decoder(graph: Graph, file: Link | str, column: int) -> tuple[Node, Node]:
         "SEDIC_GlobalRestore", "Restore the whole", column=column, group="Final", shows=True, **shared,
         positive=text["CONDITIONING"], image=image, reference=reference["image"],
         steps=EMBEDDED_SETTINGS["overall_steps"], cfg=EMBEDDED_SETTINGS["overall_scale"],
+        working_size=EMBEDDED_SETTINGS["working_size"],
     )  # fmt: skip
     column += 1
     graph.add(

@@ -30,6 +30,7 @@ class EmbeddedLatents(comfy.latent_formats.LatentFormat):
 
     latent_channels = embedded.LATENT_CHANNELS
     scale_factor = 1.0
+    native_size = 8 * embedded.UNET["sample_size"]
 
 
 def _network_config() -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.samplers
-import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
@@ -13,12 +12,12 @@ from ..sedic.errors import SedicError
 from ..sedic.restoration.fusion import Fusion
 from ..sedic.restoration.guidance import Guidance
 from ..sedic.restoration.settings import CONDITIONS, STARTS, Settings
-from ..sedic.restoration.solvers import SOLVERS
+from ..sedic.restoration.solvers import SOLVERS, solver_named
 from ..sedic.restoration.stages import FINAL_STAGE
 from ..sedic.restoration.starts import low_frequencies
 from .comfy_denoiser import stage_sampler, with_gradients
 from .sockets import FusionSocket, GuidanceSocket, TrajectorySocket
-from .stage import Sampling, pass_through, run_stage
+from .stage import Sampling, native_size, pass_through, run_stage
 
 DEFAULTS = Settings()
 
@@ -49,6 +48,13 @@ def model_inputs() -> list[Any]:
     ]
 
 
+def working_size_input() -> Any:
+    """The widget of the largest side that the network sees at once."""
+    return io.Int.Input("working_size", default=0, min=0, max=8192, step=64, optional=True,
+                        tooltip="Pixels a side that the model sees at once; larger pictures are restored in tiles that "
+                        "overlap. 0: the size the model was made for.")  # fmt: skip
+
+
 class ORAGSampler(io.ComfyNode):
     """One object's restoration."""
 
@@ -70,6 +76,7 @@ class ORAGSampler(io.ComfyNode):
                                     "used as it is."),
                 GuidanceSocket.Input("guidance", optional=True, tooltip="Unplugged: no guidance (Eq. 3)."),
                 FusionSocket.Input("fusion", optional=True, tooltip="Unplugged: no fusion (Eq. 4)."),
+                working_size_input(),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The restored latent."),
@@ -81,13 +88,15 @@ class ORAGSampler(io.ComfyNode):
     @classmethod
     def execute(cls, model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, seed: int, steps: int,
                 cfg: float, sampler: str, scheduler: str, strength: float, stage: int, control_net: Any = None,
-                guidance: Guidance | None = None, fusion: Fusion | None = None) -> io.NodeOutput:  # fmt: skip
+                guidance: Guidance | None = None, fusion: Fusion | None = None,
+                working_size: int = 0) -> io.NodeOutput:  # fmt: skip
         if any(part is not None and not part.mask.any() for part in (guidance, fusion)):
             return io.NodeOutput(*pass_through(model, vae, image, fusion))
         sampling = Sampling(seed, stage, steps, cfg, sampler, scheduler, strength)
         latent, trajectory, restored = run_stage(
-            model, positive, negative, vae, image, sampling, image, control_net, guidance, fusion
-        )
+            model, positive, negative, vae, image, sampling, image, control_net, guidance, fusion,
+            working_size=working_size,
+        )  # fmt: skip
         return io.NodeOutput({"samples": latent}, trajectory, restored)
 
 
@@ -107,12 +116,15 @@ class GlobalRestore(io.ComfyNode):
                 io.Combo.Input("condition", options=list(CONDITIONS), default=DEFAULTS.condition,
                                tooltip="progressive: the picture restored so far, as in the paper; reference: the "
                                "reference, as in the authors' released code."),
-                io.Combo.Input("start", options=list(STARTS[:2]), default=DEFAULTS.start,
+                io.Combo.Input("start", options=list(STARTS), default=DEFAULTS.start,
                                tooltip="noise, as in the paper; low frequencies of the picture restored so far, as in "
-                               "the authors' released code."),
+                               "the authors' released code; noised picture: that picture itself, with noise."),
                 io.ControlNet.Input("control_net", optional=True,
                                     tooltip="Applied to the condition. Unplugged: the conditioning is used as it is."),
                 io.Image.Input("reference", optional=True, tooltip="Needed for the condition reference only."),
+                io.Float.Input("start_strength", default=DEFAULTS.strength, min=0.05, max=1.0, step=0.05, optional=True,
+                               tooltip="Of the start noised picture: how much noise; at 1 nothing of it is left."),
+                working_size_input(),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The restored picture, of the image's size."),
@@ -123,15 +135,20 @@ class GlobalRestore(io.ComfyNode):
     @classmethod
     def execute(cls, model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, seed: int, steps: int,
                 cfg: float, sampler: str, scheduler: str, strength: float, condition: str, start: str,
-                control_net: Any = None, reference: Tensor | None = None) -> io.NodeOutput:  # fmt: skip
+                control_net: Any = None, reference: Tensor | None = None, start_strength: float = DEFAULTS.strength,
+                working_size: int = 0) -> io.NodeOutput:  # fmt: skip
         hint = image if condition == "progressive" else reference
         if hint is None:
             raise SedicError('The condition "reference" needs the reference; plug it in or choose "progressive".')
-        sampling = Sampling(seed, FINAL_STAGE, steps, cfg, sampler, scheduler, strength)
-        around = low_frequencies if start == "low frequencies" else torch.zeros_like
-        latent, _, restored = run_stage(
-            model, positive, negative, vae, image, sampling, hint, control_net, around=around
+        noised = start == "noised picture"
+        sampling = Sampling(
+            seed, FINAL_STAGE, steps, cfg, sampler, scheduler, strength, start_strength if noised else 1.0
         )
+        around = {"noise": None, "low frequencies": low_frequencies, "noised picture": lambda latent: latent}[start]
+        latent, _, restored = run_stage(
+            model, positive, negative, vae, image, sampling, hint, control_net, around=around,
+            working_size=working_size, keep=False,
+        )  # fmt: skip
         return io.NodeOutput(restored, {"samples": latent}, ui=ui.PreviewImage(restored, cls=cls))
 
 
@@ -151,6 +168,7 @@ class ORAGSamplerSelect(io.ComfyNode):
                 io.Combo.Input("sampler", options=list(SOLVERS), default=DEFAULTS.sampler, tooltip="The solver."),
                 GuidanceSocket.Input("guidance", optional=True, tooltip="Unplugged: no guidance (Eq. 3)."),
                 FusionSocket.Input("fusion", optional=True, tooltip="Unplugged: no fusion (Eq. 4)."),
+                working_size_input(),
             ],
             outputs=[
                 io.Sampler.Output(display_name="sampler", tooltip="For SamplerCustomAdvanced."),
@@ -160,12 +178,13 @@ class ORAGSamplerSelect(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, sampler: str, guidance: Guidance | None = None,
-                fusion: Fusion | None = None) -> io.NodeOutput:  # fmt: skip
+                fusion: Fusion | None = None, working_size: int = 0) -> io.NodeOutput:  # fmt: skip
         if guidance is not None and not guidance.mask.any():
             guidance = None
         if fusion is not None and isinstance(fusion.previous, Tensor):
             raise SedicError("There is no VAE here for the picture wired to Latent Mask Fuse; wire its LATENT there.")
-        return io.NodeOutput(stage_sampler(SOLVERS[sampler], guidance, fusion), with_gradients(model))
+        loop = {"working_size": working_size or native_size(model), "keep": False}
+        return io.NodeOutput(stage_sampler(solver_named(sampler), guidance, fusion, **loop), with_gradients(model))
 
 
 NODES = [ORAGSampler, GlobalRestore, ORAGSamplerSelect]

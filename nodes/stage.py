@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
+import comfy.latent_formats
+import comfy.model_base
 import comfy.sample
 import comfy.samplers
 import latent_preview
@@ -14,14 +17,17 @@ from torch.nn import functional as F
 
 from ..sedic.restoration.fusion import Fusion, Trajectory
 from ..sedic.restoration.guidance import Guidance
-from ..sedic.restoration.solvers import SOLVERS
+from ..sedic.restoration.solvers import solver_named
 from ..sedic.restoration.starts import pad_to_multiple, stage_seed
 from .comfy_denoiser import stage_sampler, with_gradients
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """What both sampling nodes set: seed, stage, steps, guidance scale, sampler, scheduler, ControlNet strength."""
+    """What both sampling nodes set: seed, stage, steps, guidance scale, sampler, scheduler, ControlNet strength.
+
+    ``denoise`` is ComfyUI's: below 1, the last steps of a longer run.
+    """
 
     seed: int
     stage: int
@@ -30,14 +36,16 @@ class Sampling:
     sampler: str
     scheduler: str
     strength: float
+    denoise: float = 1.0
 
 
 def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, sampling: Sampling, hint: Tensor,
               control_net: Any = None, guidance: Guidance | None = None, fusion: Fusion | None = None,
-              around: Any = torch.zeros_like) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
+              around: Any = None, working_size: int = 0, **loop: Any) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
     """Samples one stage; (latent, trajectory, picture of ``image``'s size).
 
-    ``around`` makes the latent around which the noise lies from the picture's (by default: 0, pure noise).
+    ``around`` makes the latent around which the noise lies from the picture's (None: 0, pure noise); ``working_size``
+    of 0 is the model's own; ``loop`` goes to :func:`~sedic.restoration.stages.restore`.
     """
     height, width = image.shape[1:3]
     if control_net is not None:
@@ -46,17 +54,20 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
     latent_format = model.get_model_object("latent_format")
     shape = (1, latent_format.latent_channels, working.shape[1] // 8, working.shape[2] // 8)
     latent = torch.zeros(shape)
-    if around is not torch.zeros_like:
+    if around is not None:
         latent = around(vae.encode(working[..., :3]))
     record: list[Trajectory] = []
     stage = stage_sampler(
-        SOLVERS[sampling.sampler],
+        solver_named(sampling.sampler),
         None if guidance is None else replace(guidance, mask=on_canvas(guidance.mask, image)),
         None
         if fusion is None
         else replace(fusion, mask=on_canvas(fusion.mask, image), previous=previous_latent(fusion.previous, vae)),
         sampling.seed,
         record.append,
+        working_size=working_size or native_size(model),
+        note=logging.warning,
+        **loop,
     )
     if guidance is not None:
         model = with_gradients(model)
@@ -79,8 +90,20 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
 
 def noise_levels(model: Any, sampling: Sampling) -> Tensor:
     """ComfyUI's own noise levels for a sampler, which for some of them leave one out."""
-    choices = {"sampler": sampling.sampler, "scheduler": sampling.scheduler, "model_options": model.model_options}
+    choices = {"sampler": sampling.sampler, "scheduler": sampling.scheduler, "denoise": sampling.denoise}
+    choices["model_options"] = model.model_options
     return comfy.samplers.KSampler(model, sampling.steps, model.load_device, **choices).sigmas
+
+
+def native_size(model: Any) -> int:
+    """The side in pixels that a model was made for: 1024 for SDXL, 768 for SD 2.1-v, else 512."""
+    latent_format = model.get_model_object("latent_format")
+    if hasattr(latent_format, "native_size"):
+        return latent_format.native_size
+    if isinstance(latent_format, comfy.latent_formats.SDXL):
+        return 1024
+    second = model.model.model_config.unet_config.get("context_dim") == 1024
+    return 768 if second and model.model.model_type == comfy.model_base.ModelType.V_PREDICTION else 512
 
 
 def pass_through(model: Any, vae: Any, image: Tensor, fusion: Fusion | None) -> tuple[Any, Any, Tensor]:

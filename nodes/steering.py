@@ -9,10 +9,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..sedic.errors import SedicError
-from ..sedic.restoration.denoiser import ATTENTION_LAYERS
+from ..sedic.restoration.denoiser import ATTENTION_LAYERS, CONTROL_LAYERS
 from ..sedic.restoration.energy import find_tokens
 from ..sedic.restoration.fusion import Fusion
 from ..sedic.restoration.guidance import Guidance, GuidanceSettings
+from ..sedic.restoration.settings import REDUCTIONS
+from ..sedic.restoration.words import ORDERS, TOKENS, guided_tokens, in_order
 from .images import to_mask
 from .sockets import FusionSocket, GuidanceSocket, SemanticsSocket, TrajectorySocket
 
@@ -33,19 +35,21 @@ class SemanticObject(io.ComfyNode):
             inputs=[
                 SemanticsSocket.Input("semantics", tooltip="From Unpack Bitstream or Grounded SAM."),
                 io.Int.Input("index", default=1, min=1, max=7, tooltip="Which object, j, counted from 1."),
+                io.Combo.Input("order", options=list(ORDERS), default=ORDERS[0], optional=True,
+                               tooltip="What the index counts along: the file's order, or the sizes of the masks."),
             ],
             outputs=[
                 io.Mask.Output(display_name="mask", tooltip="M_j; all 0 without such an object or its mask."),
                 io.String.Output(display_name="prompt", tooltip="Text_d_j with the name in it; for CLIP Text Encode."),
                 io.String.Output(display_name="name", tooltip="Text_n_j; wire it to Attention Guidance."),
             ],
-        )
+        )  # fmt: skip
 
     @classmethod
-    def execute(cls, semantics: Any, index: int) -> io.NodeOutput:
+    def execute(cls, semantics: Any, index: int, order: str = ORDERS[0]) -> io.NodeOutput:
         if index > len(semantics.objects):
             return io.NodeOutput(torch.zeros(1, 8, 8), "", "")
-        scene_object = semantics.objects[index - 1]
+        _, scene_object = in_order(semantics.objects, order)[index - 1]
         mask = torch.zeros(1, 8, 8) if scene_object.mask is None else to_mask(scene_object.mask)
         return io.NodeOutput(mask, literal(scene_object.prompt), literal(scene_object.name))
 
@@ -79,21 +83,39 @@ class AttentionGuidance(io.ComfyNode):
                              tooltip="Most updates before each guided step."),
                 io.Float.Input("threshold", default=settings.threshold, min=0.0, max=1.0, step=0.01,
                                tooltip="Updates end when the energy E has fallen to this."),
-                io.Combo.Input("layers", options=list(ATTENTION_LAYERS[:3]), default=settings.layers,
+                io.Combo.Input("layers", options=list(ATTENTION_LAYERS), default=settings.layers[0],
                                tooltip="Which cross-attention is read."),
+                io.Boolean.Input("control_layers", default=False, optional=True,
+                                 tooltip="Read the ControlNet's own cross-attention as well."),
+                io.Boolean.Input("through_control", default=settings.through_control, optional=True,
+                                 tooltip="Whether the gradient also goes through the ControlNet; off costs less."),
+                io.Combo.Input("tokens", options=list(TOKENS), default=TOKENS[0], optional=True,
+                               tooltip="Whose attention is guided: the name's, all content words' of the prompt, or "
+                               "that of chosen words."),
+                io.String.Input("words", default="", optional=True,
+                                tooltip="Chosen words of the prompt, with commas between."),
+                io.Combo.Input("energy", options=list(REDUCTIONS), default=settings.reduction, optional=True,
+                               tooltip="Of several tokens: their mean, the worst (max), or their sum."),
             ],
             outputs=[GuidanceSocket.Output(display_name="guidance", tooltip="Wire it to ORAG Sampler.")],
         )  # fmt: skip
 
     @classmethod
     def execute(cls, clip: Any, prompt: str, name: str, mask: Tensor, eta: float, t_prime: float, updates: int,
-                threshold: float, layers: str) -> io.NodeOutput:  # fmt: skip
+                threshold: float, layers: str, control_layers: bool = False, through_control: bool = True,
+                tokens: str = TOKENS[0], words: str = "", energy: str = REDUCTIONS[0]) -> io.NodeOutput:  # fmt: skip
         if not mask.any():
             return io.NodeOutput(MISSING)
-        tokens = token_positions(clip, prompt, name)
-        if not tokens:
-            raise SedicError(f"The prompt does not contain {name!r}; wire prompt and name from one Semantic Object.")
-        return io.NodeOutput(Guidance(mask[0], tokens, GuidanceSettings(eta, t_prime, updates, threshold, (layers,))))
+        chosen = [word.strip() for word in words.split(",") if word.strip()]
+        for phrase in chosen if tokens == "chosen words" else [name]:
+            if not token_positions(clip, prompt, phrase):
+                raise SedicError(
+                    f"The prompt does not contain {phrase!r}; wire prompt and name from one Semantic Object."
+                )
+        positions = guided_tokens(lambda phrase: token_positions(clip, prompt, phrase), prompt, name, tokens, chosen)
+        read = tuple(dict.fromkeys((layers, CONTROL_LAYERS) if control_layers else (layers,)))
+        settings = GuidanceSettings(eta, t_prime, updates, threshold, read, through_control, energy)
+        return io.NodeOutput(Guidance(mask[0], positions, settings))
 
 
 def token_positions(clip: Any, text: str, phrase: str) -> tuple[int, ...]:
@@ -125,13 +147,15 @@ class LatentMaskFuse(io.ComfyNode):
                     types=[TrajectorySocket, io.Latent, io.Image],
                     tooltip="The trajectory of the stage before. For the first object: the reference, or its latent.",
                 ),
+                io.Int.Input("soft_edge", default=0, min=0, max=16, optional=True,
+                             tooltip="Latent cells (of 8 pixels) over which the object fades into the stage before."),
             ],
             outputs=[FusionSocket.Output(display_name="fusion", tooltip="Wire it to ORAG Sampler.")],
-        )
+        )  # fmt: skip
 
     @classmethod
-    def execute(cls, mask: Tensor, previous: Any) -> io.NodeOutput:
-        return io.NodeOutput(Fusion(mask[0], previous))
+    def execute(cls, mask: Tensor, previous: Any, soft_edge: int = 0) -> io.NodeOutput:
+        return io.NodeOutput(Fusion(mask[0], previous, soft_edge))
 
 
 NODES = [SemanticObject, AttentionGuidance, LatentMaskFuse]

@@ -15,6 +15,7 @@ from pathlib import Path
 from . import __version__, commands
 from .errors import SedicError
 from .semantics import PRESETS
+from .switches import add_switches
 from .understanding.locate import BOX_THRESHOLD, SEVERAL, TEXT_THRESHOLD
 
 
@@ -88,14 +89,7 @@ def parser() -> argparse.ArgumentParser:
     decode.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
     decode.add_argument("--stages", type=Path, metavar="DIR", help="also write the picture after each stage there")
     decode.add_argument("--until", choices=("reference", "object", "final"), default="final")
-    decode.add_argument("--models", default="embedded", metavar="DIR|embedded", help="default: %(default)s")
-    decode.add_argument("--object-steps", type=int, metavar="N")
-    decode.add_argument("--overall-steps", type=int, metavar="N")
-    decode.add_argument("--no-guidance", action="store_true", help="without attention guidance (Eq. 3)")
-    decode.add_argument("--no-fusion", action="store_true", help="without fusion of stages (Eq. 4)")
-    decode.add_argument("--seed", type=int, metavar="N", help="default: the file's")
-    decode.add_argument("--device", default="cpu", help="as PyTorch names it; default: %(default)s")
-    decode.add_argument("--weights", type=Path, metavar="DIR", help="weights of reference codecs that need any")
+    add_switches(decode)
     decode.set_defaults(run=commands.decode)
 
     info = kinds.add_parser("info", help="what a file holds and what each part costs")

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from .restoration.settings import Settings
     from .restoration.stages import Stage
 
-EMBEDDED_SETTINGS = {"object_steps": 6, "overall_steps": 8, "object_scale": 1.0, "overall_scale": 1.0}
-"""What suits the embedded models: too little trained for classifier-free guidance, and noisier with more steps."""
+EMBEDDED_SETTINGS = {
+    "object_steps": 6, "overall_steps": 8, "object_scale": 1.0, "overall_scale": 1.0, "working_size": 1024,
+}  # fmt: skip
+"""What suits the embedded models: too little trained for classifier-free guidance, and noisier with more steps; small
+enough to see a photograph whole, although they were trained on a quarter of its side."""
 
 
 @dataclass(frozen=True)
@@ -238,8 +241,13 @@ def require_device(device: str) -> None:
         raise SedicError(f"There is no device {device!r} here ({str(error).splitlines()[0]}); try cpu.") from error
 
 
-def load_models(where: str = "embedded", device: str = "cpu") -> Models:
-    """The embedded models, or a folder in diffusers' layout with a ``controlnet`` beside ``unet``.
+def load_models(where: str = "embedded", device: str = "cpu", precision: str = "float32") -> Models:
+    """The embedded models, or those of a folder, see :mod:`.restoration.diffusers_files`.
+
+    Args:
+        where: ``embedded`` or a folder.
+        device: as PyTorch names it.
+        precision: of the network and its ControlNet: ``float32``, ``bfloat16`` or ``float16``.
 
     Raises:
         SedicError: missing or unfit files.
@@ -250,8 +258,9 @@ def load_models(where: str = "embedded", device: str = "cpu") -> Models:
 
     require_device(device)
     if where != "embedded":
-        return read_folder(Path(where), device)
+        return read_folder(Path(where), device).in_precision(precision)
     parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}
-    return DiffusersModels(
+    models = DiffusersModels(
         **parts, tokenizer=embedded.tokenizer(), prediction=embedded.PREDICTION, latent_condition=True
     )
+    return models.in_precision(precision)

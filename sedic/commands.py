@@ -13,6 +13,7 @@ from typing import Any
 from .bitstream import SedicFile
 from .errors import SedicError
 from .semantics import PRESETS, Semantics
+from .switches import settings_from
 
 
 def encode(options: argparse.Namespace) -> None:
@@ -87,12 +88,7 @@ def decode(options: argparse.Namespace) -> None:
     if file.missing:
         warnings.warn(file.missing, stacklevel=2)
     settings = codec.settings_of(file, codec.default_settings(options.models))
-    chosen = {"object_steps": options.object_steps, "overall_steps": options.overall_steps, "seed": options.seed}
-    settings = replace(settings, **{key: value for key, value in chosen.items() if value is not None})
-    settings = replace(settings, guide=settings.guide and not options.no_guidance, fuse=not options.no_fusion)
-    for name in ("object_steps", "overall_steps"):
-        if getattr(settings, name) < 1:
-            raise SedicError(f"--{name.replace('_', '-')} is {getattr(settings, name)}; it must be 1 or more.")
+    settings = settings_from(options, settings)
     picture = codec.reference_of(file).picture(options.weights)
     if options.stages:
         _folder(options.stages)
@@ -100,7 +96,7 @@ def decode(options: argparse.Namespace) -> None:
     if options.until == "reference":
         write_picture(options.output, picture)
         return
-    models = codec.load_models(options.models, options.device)
+    models = codec.load_models(options.models, options.device, options.precision)
     # Written before the long part, so that whatever goes wrong in it, there is a picture.
     write_picture(options.output, picture)
     started = time.monotonic()
@@ -119,7 +115,7 @@ def _progress(name: str) -> Any:
     bar = tqdm(desc=name, unit="step", leave=False, disable=None)  # only where someone watches
 
     def tell(step: int, denoised: Any, x: Any) -> None:
-        bar.update()
+        bar.update(step + 1 - bar.n)  # a stage that is run again begins anew
 
     return tell
 

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
-ATTENTION_LAYERS = ("first up block", "second up block", "middle block", "control net")
-"""Choices for the cross-attention that guidance reads.
-
-``first up block``: the first block of the upsampling branch that has cross-attention (LDM output blocks 3-5 of
-SD 1.5); ``second up block``: the one after it (output blocks 6-8), the other reading of the paper's "middle block of
-the upsampling branch"; ``middle block``: the bottleneck; ``control net``: the ControlNet's own, in its last down block
-that has any and in its middle block.
-"""
-CONTROL_LAYERS = ATTENTION_LAYERS[-1]
+from .settings import ATTENTION_LAYERS as ATTENTION_LAYERS
+from .settings import CONTROL_LAYERS as CONTROL_LAYERS
 
 
 @dataclass(frozen=True)
@@ -119,6 +113,27 @@ def attention_weights(query: Tensor, key: Tensor, heads: int) -> Tensor:
     query = query[0].float().unflatten(-1, (heads, -1)).transpose(0, 1)  # H·W,C -> heads,H·W,d
     key = key[0].float().unflatten(-1, (heads, -1)).permute(1, 2, 0)  # T,C -> heads,d,T
     return (query @ key * query.shape[-1] ** -0.5).softmax(-1)
+
+
+HALF_PRECISION_SCALE = 2.0**13
+"""Gradients of the energy lie around 1e-6, where half precision has few digits left: they go through the network
+multiplied by this."""
+
+
+class _Scaled(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, x: Tensor, factor: float) -> Tensor:
+        context.factor = factor
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return gradient * context.factor, None
+
+
+def scaled_gradient(x: Tensor, factor: float) -> Tensor:
+    """``x`` itself, whose gradient is multiplied by ``factor``."""
+    return x if factor == 1 else _Scaled.apply(x, factor)
 
 
 def attention_grid(cells: int, height: int, width: int) -> tuple[int, int]:

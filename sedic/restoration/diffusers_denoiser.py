@@ -10,7 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SedicError
-from .denoiser import CONTROL_LAYERS, AttentionMap, Picture, attention_grid, attention_weights
+from .denoiser import (
+    CONTROL_LAYERS,
+    HALF_PRECISION_SCALE,
+    AttentionMap,
+    Picture,
+    attention_grid,
+    attention_weights,
+    scaled_gradient,
+)
 from .energy import find_tokens
 from .schedules import SCHEDULES, noise_levels
 
@@ -63,6 +71,14 @@ class DiffusersModels:
     @property
     def device(self) -> torch.device:
         return self.unet.device
+
+    def in_precision(self, name: str) -> DiffusersModels:
+        """Brings the network and its ControlNet to a type of PyTorch's; the rest stays in float32."""
+        kind = getattr(torch, name)
+        for network in (self.unet, self.controlnet):
+            if network is not None:
+                nn.Module.to(network, kind)  # diffusers' own warns of modules that these networks lack
+        return self
 
     @property
     def native_size(self) -> int:
@@ -153,16 +169,17 @@ class DiffusersDenoiser:
         modules = attention_modules(self.models.unet, self.models.controlnet, layers)
         recorders = {module: _Recorder(module.processor) for module in modules}
         recorders[modules[-1]].last = True
+        scale = HALF_PRECISION_SCALE if self.models.unet.dtype == torch.float16 else 1.0
         for module, recorder in recorders.items():
             module.processor = recorder
         try:
-            self._predict(x, sigma, self.positive, through_control)
+            self._predict(scaled_gradient(x, 1 / scale), sigma, self.positive, through_control)
         except _Stop:
             pass
         finally:
             for module, recorder in recorders.items():
                 module.processor = recorder.original
-        weights = [recorder.weights for recorder in recorders.values()]
+        weights = [scaled_gradient(recorder.weights, scale) for recorder in recorders.values()]
         return [AttentionMap(w, attention_grid(w.shape[1], x.shape[-2], x.shape[-1])) for w in weights]
 
     def window(self, rows: slice, columns: slice) -> DiffusersDenoiser:

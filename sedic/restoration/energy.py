@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-REDUCTIONS = ("mean", "max", "sum")
-"""Of the energies of several tokens: ``mean``; ``max``, of each head's token that strays furthest; ``sum``, as if each
-token had a step of its own, so that a longer name is guided harder."""
+from .settings import REDUCTIONS
 
 
 def attention_energy(attention: Tensor, mask: Tensor, tokens: Sequence[int], reduction: str = REDUCTIONS[0]) -> Tensor:

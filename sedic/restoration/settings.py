@@ -1,17 +1,75 @@
-"""How to restore: every switch of the decoder, with its default."""
+"""How to restore: every switch of the decoder, with its default. Nothing here needs PyTorch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from ..errors import SedicError
-from .guidance import GuidanceSettings
 from .solvers import solver_named
 from .words import ORDERS, TOKENS, in_order
 
 NEGATIVE = "low quality, blurry, low-resolution, noisy, unsharp, weird textures"
 CONDITIONS = ("progressive", "reference")
 STARTS = ("noise", "low frequencies", "noised picture")
+ATTENTION_LAYERS = ("first up block", "second up block", "middle block", "control net")
+"""Choices for the cross-attention that guidance reads.
+
+``first up block``: the first block of the upsampling branch that has cross-attention (LDM output blocks 3-5 of
+SD 1.5); ``second up block``: the one after it (output blocks 6-8), the other reading of the paper's "middle block of
+the upsampling branch"; ``middle block``: the bottleneck; ``control net``: the ControlNet's own, in its last down block
+that has any and in its middle block.
+"""
+CONTROL_LAYERS = ATTENTION_LAYERS[-1]
+REDUCTIONS = ("mean", "max", "sum")
+"""Of the energies of several tokens: ``mean``; ``max``, of each head's token that strays furthest; ``sum``, as if each
+token had a step of its own, so that a longer name is guided harder."""
+
+
+@dataclass(frozen=True)
+class GuidanceSettings:
+    """How strongly and how long to guide; the one place for these defaults.
+
+    Attributes:
+        eta: step size η of Eq. 3 (the paper: 30 to 50 work well, 40 by default).
+        t_prime: T′ as a fraction of T; guided while t / T > T′. The paper does not give it; the first fifth of
+            the steps follows ref. [41].
+        updates: most inner updates a step (ref. [41]: 5).
+        threshold: inner updates end when the energy falls to it (ref. [41]: 0.2).
+        layers: which cross-attention is read, some of :data:`ATTENTION_LAYERS`.
+        through_control: whether the gradient also goes through the ControlNet; without it an update costs less.
+        reduction: of the energies of several tokens, one of :data:`REDUCTIONS`.
+
+    Raises:
+        SedicError: a choice that does not exist, or the ControlNet's layers without a gradient through it.
+    """
+
+    eta: float = 40.0
+    t_prime: float = 0.8
+    updates: int = 5
+    threshold: float = 0.2
+    layers: tuple[str, ...] = ATTENTION_LAYERS[:1]
+    through_control: bool = True
+    reduction: str = REDUCTIONS[0]
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.layers if name not in ATTENTION_LAYERS]
+        if unknown or not self.layers:
+            raise SedicError(f"There are no layers {unknown}; choose one or more of {', '.join(ATTENTION_LAYERS)}.")
+        if self.reduction not in REDUCTIONS:
+            raise SedicError(f"There is no energy reduction {self.reduction!r}; use one of {', '.join(REDUCTIONS)}.")
+        if not 0 <= self.eta < float("inf"):
+            raise SedicError(f"The step size eta is {self.eta}; it must be 0 or more.")
+        if not 0 <= self.t_prime <= 1:
+            raise SedicError(f"The fraction t_prime is {self.t_prime}; it must lie between 0 and 1.")
+        if CONTROL_LAYERS in self.layers and not self.through_control:
+            raise SedicError(
+                "The ControlNet's own layers are read with a gradient through the ControlNet; turn that on, or leave "
+                "those layers out."
+            )
+
+    def active(self, step: int, steps: int) -> bool:
+        """Whether ``step`` of ``steps`` is guided; t / T counts down from 1 with the steps, whatever the schedule."""
+        return self.eta > 0 and (steps - step) / steps > self.t_prime
 
 
 @dataclass(frozen=True)

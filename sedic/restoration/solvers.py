@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ..errors import SedicError
 
-Denoise = Callable[[Tensor, Tensor], Tensor]
-NoiseSampler = Callable[[Tensor, Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Denoise = Callable[["Tensor", "Tensor"], "Tensor"]
+NoiseSampler = Callable[["Tensor", "Tensor"], "Tensor"]
 """Told (sigma, sigma_next), gives fresh standard normal noise like x, as k-diffusion's noise samplers do."""
 
 
@@ -27,7 +29,7 @@ class Past:
     denoised: Tensor
 
 
-Solver = Callable[[Denoise, Tensor, Tensor, Tensor, Past | None, NoiseSampler | None], Tensor]
+Solver = Callable[[Denoise, "Tensor", "Tensor", "Tensor", "Past | None", "NoiseSampler | None"], "Tensor"]
 
 
 def slope(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:

@@ -55,6 +55,7 @@ def restore(
     progress: Progress | None = None,
     fresh_noise: Callable[[], NoiseSampler] | None = None,
     keep: bool = True,
+    working_size: int = 0,
     note: Callable[[str], None] = warnings.warn,
 ) -> Trajectory:
     """One stage of Algorithm 1: from noise to a clean latent, guided (Eq. 3) and fused (Eq. 4) on the way.
@@ -72,11 +73,13 @@ def restore(
         progress: told after every step.
         fresh_noise: begins a stream of noise, for solvers that draw some at every step.
         keep: whether a next stage needs the trajectory; without, only its last latent is kept.
+        working_size: longest side in pixels that the network sees at once; 0: however large the picture is.
         note: told what the person who waits should know.
 
     Raises:
         LatentError: the latent is not finite, without guidance.
     """
+    denoiser = tiled(denoiser, x, working_size) if working_size else denoiser
     mask, previous = None, None
     if fusion is not None:
         mask = latent_mask(fusion.mask, x, fusion.soft_edge)
@@ -142,17 +145,17 @@ def decode(
     previous: Trajectory | Tensor = picture.latent
     noise = stage_noise(picture.latent, settings.seed, 0)
     zeros = torch.zeros_like(noise)
-    tile = settings.working_size or models.native_size
+    working_size = settings.working_size or models.native_size
 
     def run(stage: int, name: str, text: str, scale: float, steps: int, condition: Picture, around: Tensor,
             strength: float = 1.0, **steering) -> Trajectory:  # fmt: skip
         sigmas = noise_levels_of(lambda n: models.sigmas(settings.scheduler, n), steps, settings.sampler, strength)
-        denoiser = tiled(models.condition(text, settings.negative, scale, condition), noise, tile)
+        denoiser = models.condition(text, settings.negative, scale, condition)
         x = models.start(stage_noise(noise, settings.seed, stage), sigmas[0], around)
         return restore(
             denoiser, x, sigmas, solver_named(settings.sampler), reference_noise=noise,
             progress=progress(name) if progress else None,
-            fresh_noise=lambda: step_noise(noise, settings.seed, stage), **steering,
+            fresh_noise=lambda: step_noise(noise, settings.seed, stage), working_size=working_size, **steering,
         )  # fmt: skip
 
     def to_picture(trajectory: Trajectory) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from sedic.restoration.fusion import Fusion, Trajectory
+from sedic.restoration.fusion import Fusion, Trajectory, latent_mask
 from sedic.restoration.guidance import Guidance, GuidanceSettings
 from sedic.restoration.solvers import SOLVERS, Past
 from sedic.restoration.stages import restore
@@ -66,3 +68,77 @@ def test_progress_is_told_the_prediction_and_the_latent_it_is_of():
     for step, denoised, x in told:
         assert torch.equal(x.half(), trajectory.latents[step])
         assert torch.equal(denoised, denoiser.denoise(x, SIGMAS[step]))
+
+
+# Numbers that are none
+
+
+def test_a_guided_stage_that_leaves_the_range_of_numbers_is_run_again_without_guidance():
+    told: list[str] = []
+
+    class Once(ToyDenoiser):
+        def denoise(self, x, sigma):
+            wrong = float(sigma) == 1.0 and len(self.denoised_at) == 2
+            return super().denoise(x, sigma) * (torch.inf if wrong else 1)
+
+    guided = Guidance(MASK, (0,), GuidanceSettings(threshold=0.0))
+    denoiser = Once(torch.tensor(0.3), spread=0.2)
+    options = {"solver": SOLVERS["euler_ancestral"], "fresh_noise": stream}
+    found = restore(denoiser, starting_noise(), SIGMAS, guidance=guided, note=told.append, **options)
+    free = restore(ToyDenoiser(torch.tensor(0.3), spread=0.2), starting_noise(), SIGMAS, **options)
+    assert torch.equal(found.latents[-1], free.latents[-1])
+    (sentence,) = told
+    assert "not finite behind step 3 of 4 (sigma 1)" in sentence
+    assert "run again without guidance" in sentence
+    assert len(denoiser.denoised_at) == 3 + 4, "it is noticed at once"
+
+
+def test_a_gradient_that_is_not_finite_also_leads_to_a_stage_without_guidance():
+    class Broken(ToyDenoiser):
+        def attention(self, *arguments):
+            (whole,) = super().attention(*arguments)
+            return [replace(whole, weights=whole.weights * torch.inf)]
+
+    told: list[str] = []
+    guided = Guidance(MASK, (0,), GuidanceSettings(threshold=0.0))
+    found = restore(Broken(torch.tensor(0.3), spread=0.2), starting_noise(), SIGMAS, guidance=guided, note=told.append)
+    free = restore(ToyDenoiser(torch.tensor(0.3), spread=0.2), starting_noise(), SIGMAS)
+    assert torch.equal(found.latents[-1], free.latents[-1])
+    assert "gradient is not finite" in told[0]
+
+
+def test_a_stage_that_breaks_without_guidance_is_an_error_that_names_the_step():
+    class Broken(ToyDenoiser):
+        def denoise(self, x, sigma):
+            return super().denoise(x, sigma) * (torch.nan if float(sigma) == 2.0 else 1)
+
+    with pytest.raises(FloatingPointError, match=r"behind step 2 of 4 \(sigma 2\); run the model in float32"):
+        restore(Broken(torch.tensor(0.3)), starting_noise(), SIGMAS)
+
+
+def test_a_latent_too_large_for_half_precision_is_kept_in_full():
+    far = restore(ToyDenoiser(torch.tensor(0.3)), starting_noise() * 1e5, SIGMAS)
+    assert far.latents[0].dtype == torch.float32
+    assert torch.equal(far.latents[0], starting_noise() * 1e5)
+    assert restore(ToyDenoiser(torch.tensor(0.3)), starting_noise(), SIGMAS).latents[0].dtype == torch.float16
+
+
+# Soft edges
+
+
+def test_a_soft_edge_falls_outwards_from_the_mask_in_equal_steps():
+    mask = torch.zeros(64, 64)
+    mask[:, 24:40] = 1
+    row = latent_mask(mask, torch.zeros(1, 1, 8, 8), 2)[4].tolist()
+    assert row == pytest.approx([0, 1 / 3, 2 / 3, 1, 1, 2 / 3, 1 / 3, 0])
+
+
+@pytest.mark.parametrize("soft_edge", [0, 1, 3])
+def test_with_any_edge_ones_are_no_fusion_and_zeros_the_previous_stage(soft_edge):
+    denoiser = ToyDenoiser(torch.tensor(0.3), spread=0.2)
+    free = restore(denoiser, starting_noise(), SIGMAS)
+    before = restore(denoiser, starting_noise().flip(-1), SIGMAS)
+    for mask, expected in ((torch.ones(64, 64), free), (torch.zeros(64, 64), before)):
+        found = restore(denoiser, starting_noise(), SIGMAS, fusion=Fusion(mask, before, soft_edge))
+        for a, b in zip(found.latents[1:], expected.latents[1:], strict=True):
+            assert torch.equal(a, b)
