@@ -91,7 +91,7 @@ def encoder(graph: Graph) -> tuple[Node, Node, Node]:
     )
     pack = graph.add(
         "SEDIC_PackBitstream", "Pack Bitstream", column=3, group="File", shows=True,
-        reference=reference["reference"], semantics=located["semantics"],
+        reference=reference["reference"], semantics=located["semantics"], image=original["IMAGE"],
     )  # fmt: skip
     save = graph.add("SEDIC_SaveBitstream", FILE_TITLE, column=3, group="File", shows=True, bitstream=pack["bitstream"])
     return original, pack, save

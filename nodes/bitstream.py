@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..sedic.bitstream import BitstreamError, Hints, SedicFile
-from ..sedic.codec import Reference, encode_reference, pack, reference_of
+from ..sedic.codec import Reference, encode_reference, pack, pack_within, reference_of
 from ..sedic.metrics.fidelity import fidelity
 from ..sedic.reference.registry import codec_names
+from ..sedic.semantics import PRESETS, Semantics
 from .images import to_image, to_pixels
 from .sockets import BitstreamSocket, ReferenceSocket, SemanticsSocket
 from .steering import literal
 
 WEIGHTS_FOLDER = "sedic"
+AS_WIRED = "as wired"
 
 
 def weights_folder() -> Path:
@@ -86,6 +89,13 @@ class PackBitstream(io.ComfyNode):
                 SemanticsSocket.Input("semantics", tooltip="Words and masks, from Grounded SAM."),
                 io.Int.Input("seed", default=0, min=0, max=2**31, control_after_generate=False,
                              tooltip="Of the decoder's noise; 0 costs no byte."),
+                io.Float.Input("target_bpp", default=0.0, min=0.0, max=24.0, step=0.001, round=0.0001, optional=True,
+                               tooltip="Most bits per pixel of the whole file: objects and words that bring least are "
+                               "left out. 0 takes everything as it is."),
+                io.Combo.Input("preset", options=[AS_WIRED, *PRESETS], default=AS_WIRED, optional=True,
+                               tooltip="Limits of objects and words: the paper's operating points."),
+                io.Image.Input("image", optional=True,
+                               tooltip="The picture: with target_bpp, its reference is encoded again to fit."),
             ],
             outputs=[
                 BitstreamSocket.Output(display_name="bitstream", tooltip="Wire it to Save Bitstream."),
@@ -94,9 +104,28 @@ class PackBitstream(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, reference: Reference, semantics: Any, seed: int) -> io.NodeOutput:
-        file = SedicFile.from_bytes(pack(reference, semantics, Hints(seed=seed)).to_bytes())
-        report = describe(file)
+    def execute(
+        cls,
+        reference: Reference,
+        semantics: Semantics,
+        seed: int,
+        target_bpp: float = 0.0,
+        preset: str = AS_WIRED,
+        image: Tensor | None = None,
+    ) -> io.NodeOutput:
+        hints = Hints(seed=seed)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            if preset != AS_WIRED:
+                semantics = semantics.limited(PRESETS[preset])
+            if target_bpp:
+                pixels = None if image is None else to_pixels(image)
+                file = pack_within(target_bpp, reference, semantics, hints, pixels, weights_folder())
+            else:
+                file = pack(reference, semantics, hints)
+        file = SedicFile.from_bytes(file.to_bytes())
+        notes = [str(w.message) for w in told if issubclass(w.category, UserWarning)]
+        report = "\n".join([describe(file), *notes])
         return io.NodeOutput(file, report, ui=ui.PreviewText(report))
 
 

@@ -117,7 +117,7 @@ class SedicFile:
         return 8 * sum(section.bytes for section in self.sections) / (self.width * self.height)
 
     @classmethod
-    def read(cls, path: Path | str) -> SedicFile:
+    def read(cls, path: str | os.PathLike[str]) -> SedicFile:
         """Reads a file from disk; errors as :meth:`from_bytes`, and when the disk says no."""
         try:
             with open(path, "rb") as file:
@@ -125,7 +125,7 @@ class SedicFile:
         except OSError as error:
             raise BitstreamError(f"{path} cannot be read ({error.strerror}); name a .sedic file.") from error
 
-    def write(self, path: Path | str) -> None:
+    def write(self, path: str | os.PathLike[str]) -> None:
         """Writes the file; if that fails, a file that was there stays as it was.
 
         Raises:
