@@ -11,6 +11,7 @@ from sedic.bitstream.coder import Encoder
 from sedic.bitstream.header import MOST_OBJECTS, Header
 from sedic.bitstream.sections import frame
 
+SLOW = {"text_coder": 1, "mask_coder": 1}
 LARGEST = (16384, 4096)  # 2²⁶ pixels
 
 
@@ -21,9 +22,9 @@ def largest(texts: Sequence[str] = (), masks: int = MOST_OBJECTS, reference: int
         texts: the overall text, then a detail for each object.
         masks: how many objects have one; each is a single cell, the others are near certain and cost no bits.
         reference: how many bytes it has.
-        coders: ``text_coder`` and ``mask_coder``.
+        coders: ``text_coder`` and ``mask_coder``; by default those that take longest.
     """
-    header = Header(*LARGEST, codec_id=1, quality=1, objects=MOST_OBJECTS, **coders)
+    header = Header(*LARGEST, codec_id=1, quality=1, objects=MOST_OBJECTS, **(SLOW | coders))
     words = text.CODERS.make(header.text_coder)
     cells = mask.CODERS.make(header.mask_coder, *LARGEST)
     overall, *details = [*texts, *[""] * (MOST_OBJECTS + 1)][: MOST_OBJECTS + 1]

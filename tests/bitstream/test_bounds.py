@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from sedic.bitstream import BitstreamError, SedicFile, StreamReader, text
+from sedic.bitstream import BitstreamError, SedicFile, StreamReader, mask, text
 from sedic.bitstream.coder import Decoder, Encoder
 from sedic.bitstream.sections import BASE_WORK, WORK_PER_BYTE, TooMuchWorkError
 from sedic.semantics import SceneObject, Semantics
 
-from .hostile import LARGEST, largest, one_corner
+from .hostile import LARGEST, SLOW, largest, one_corner
 
 DOTS = "." * text.MOST_CHARACTERS
 MOST_WORK = 1_000_000  # microseconds of a core, for a file of 1,000 bytes
@@ -63,15 +63,16 @@ def test_work_is_what_the_models_compute_and_the_same_for_writer_and_reader():
 
 def test_what_a_reader_would_give_up_the_writer_refuses():
     objects = [SceneObject("", "", one_corner(j)) for j in range(2)]
-    file = SedicFile(*LARGEST, 1, 1, b"", Semantics("", objects))
+    file = SedicFile(*LARGEST, 1, 1, b"", Semantics("", objects), **SLOW)
     with pytest.raises(TooMuchWorkError, match="repeat themselves"):
         file.to_bytes()
 
 
-def test_a_small_file_of_the_largest_picture_takes_little_memory(tmp_path):
+@pytest.mark.parametrize("mask_coder", sorted(mask.CODERS.names))
+def test_a_small_file_of_the_largest_picture_takes_little_memory(mask_coder, tmp_path):
     resource = pytest.importorskip("resource", reason="memory is measured where the system tells it (not on Windows)")
     assert resource
-    (tmp_path / "hostile.sedic").write_bytes(largest(masks=3, reference=850))
+    (tmp_path / "hostile.sedic").write_bytes(largest(masks=3, reference=850, mask_coder=mask_coder))
     code = """
 import resource, sys
 from sedic.bitstream import SedicFile
