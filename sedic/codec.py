@@ -185,7 +185,10 @@ def reference_of(file: SedicFile) -> Reference:
         BitstreamError: it has not arrived.
     """
     if file.reference is None:
-        raise BitstreamError(f"The file's reference is missing, so there is no picture yet. {file.missing}")
+        raise BitstreamError(
+            "The file's reference is missing, of which no codec shows a part, so there is no picture yet. "
+            + file.missing
+        )
     return Reference(file.codec_id, file.quality, file.reference, file.width, file.height, file.fingerprint)
 
 

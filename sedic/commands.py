@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .bitstream import SedicFile
+from .bitstream import SedicFile, mask, text
 from .errors import SedicError
 from .semantics import PRESETS, Semantics
 from .switches import settings_from
@@ -138,9 +138,12 @@ def description(file: SedicFile) -> dict[str, Any]:
         "bpp": file.bits_per_pixel,
         "sections": sections,
         "reference": {"codec": codec_by_id(file.codec_id).name, "quality": file.quality},
+        "coders": {"text": text.CODERS.names[file.text_coder], "mask": mask.CODERS.names[file.mask_coder]},
         "semantics": json.loads(file.semantics.to_json()),
     }
-    return result | ({"missing": file.missing} if file.missing else {})
+    if file.missing:
+        result |= {"missing": file.missing, "missing_sections": list(file.missing_sections)}
+    return result
 
 
 def _size(file: SedicFile) -> int:
@@ -163,10 +166,13 @@ def info(options: argparse.Namespace) -> None:
             else section["name"]
         )
         print(f"  {name:<20}{section['bytes']:>6} bytes{split}")
-    print(f"  {facts['semantics']['overall']}")
+    if facts["semantics"]["overall"]:
+        print(f"  {facts['semantics']['overall']}")
     for row in facts["semantics"]["objects"]:
         print(f"  {row['name']}: {row['detail']}")
     if "missing" in facts:
+        for name in facts["missing_sections"]:
+            print(f"  {name:<20}missing")
         print(f"  {facts['missing']}")
 
 

@@ -60,8 +60,9 @@ class StreamReader:
         if self.damaged:
             return f"The section {self.damaged!r} of the file is damaged; fetch it again for what is missing."
         if not self.finished:
-            name = self.missing_sections[0] if self.header else "header"
-            return f"The file is cut off in its section {name!r}; fetch it again for what is missing."
+            name, *behind = self.missing_sections or ["header"]
+            and_more = f", {', '.join(behind)} not begun" if behind else ""
+            return f"The file is cut off in its section {name!r}{and_more}; fetch it again for what is missing."
         if self.waiting:
             return f"{self.waiting} bytes behind the last section were ignored; fetch the file again."
         return ""

@@ -15,6 +15,7 @@ from PIL import Image
 from sedic import codec
 from sedic.bitstream import SedicFile
 from sedic.cli import main
+from sedic.commands import description
 from sedic.semantics import Semantics
 
 from .support import HEIGHT, WIDTH, cut, failure
@@ -51,7 +52,33 @@ def test_info_json_accounts_for_every_byte(scene, capsys):
     assert facts["semantics"]["overall"] == "A cup and a spoon."
     assert facts["semantics"]["objects"][0] == {"name": "cup", "detail": "a white cup — 谷"}
     assert "format" in facts
+    assert set(facts["coders"]) == {"text", "mask"}
     assert "missing" not in facts
+    assert "missing_sections" not in facts
+
+
+def test_info_on_every_prefix_says_what_is_there_and_what_is_missing(scene):
+    data = (scene / "a.sedic").read_bytes()
+    whole = description(SedicFile.from_bytes(data))
+    names = [section["name"] for section in whole["sections"]]
+    for length in range(whole["sections"][0]["bytes"], len(data)):
+        facts = description(SedicFile.from_bytes(data[:length]))
+        arrived = len(facts["sections"])
+        assert facts["sections"] == whole["sections"][:arrived]
+        assert facts["missing_sections"] == names[arrived:]
+        assert facts["bytes"] == sum(section["bytes"] for section in facts["sections"]) <= length
+        assert facts["semantics"]["objects"] == whole["semantics"]["objects"][: max(0, arrived - 3)]
+        assert all(name in facts["missing"] for name in names[arrived:])
+
+
+def test_info_lists_what_is_missing_for_people(scene, tmp_path, capsys):
+    (tmp_path / "cut.sedic").write_bytes(cut(scene, "object1"))
+    assert main(["info", str(tmp_path / "cut.sedic")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines if line.endswith("missing")] == [
+        ["object1", "missing"],
+        ["object2", "missing"],
+    ]
 
 
 def test_info_prints_each_part_for_people(scene, capsys):
