@@ -24,6 +24,7 @@ from .schedules import SCHEDULES, noise_levels
 
 CHUNK = 75  # tokens between CLIP's start and end token
 CELL = 8  # pixels of the picture's side in a latent cell
+TILE_TYPE = 6  # number of "tile" among a union ControlNet's conditions
 KEPT_TEXTS = 16  # encoded texts that are kept: one picture has at most eight and the negative one
 
 
@@ -65,7 +66,7 @@ class DiffusersModels:
     table: Tensor = field(default_factory=noise_levels)
     text_encoder_2: Any = None
     tokenizer_2: Any = None
-    control_type: int = 6
+    control_type: int = TILE_TYPE
     _texts: dict[str, Text] = field(default_factory=dict, init=False, repr=False)
 
     @property
