@@ -1,8 +1,10 @@
 """The .sedic file: a reference's bytes, words and masks in about a thousand bytes, useful at any length.
 
-``container`` holds the layout, ``text`` and ``mask`` code words and masks by models that ship with the package,
-``coder`` turns their probabilities, which are exact on every machine, into bytes. Nothing here knows of pictures'
-pixels or of diffusion models.
+This folder's docstrings are the specification of version 1, from the outside in: :mod:`.header` (the first bytes),
+:mod:`.sections` (what follows, and how each part is framed and checked), :mod:`.coder` (from bytes to symbols),
+:mod:`.text` and :mod:`.mask` (what the symbols mean; a module for each coder, whose trained tables ``tables/*.npz``
+ship with the package and belong to the format). :mod:`.container` joins them, :mod:`.stream` reads what has arrived.
+Nothing here knows of pictures' pixels or of diffusion models.
 
 A complete round trip:
 

@@ -3,6 +3,19 @@
 Every probability is a ratio of integers, and the interval that a symbol gets is computed here in integers, so that
 every machine writes and reads the same bytes. ``constriction`` codes the intervals; it receives their widths as
 float64 integers, which it represents exactly.
+
+What a reader has to do, in integers: the stream, continued by zeros, is a number of 32-bit words, the highest byte
+first. Two of 64 bits are kept, ``offset`` = the first two words and ``range`` = 2⁶⁴ − 1. A symbol whose interval is
+[start, start + width) out of 2²⁴ is the one for which ``start ≤ offset // (range >> 24) < start + width``; then
+
+    offset -= (range >> 24) * start
+    range = (range >> 24) * width
+    if range < 2**32: offset, range = offset << 32 | next word, range << 32
+
+The intervals lie in the order of the symbols, from 0. Their widths are those of :func:`interval_widths` (a bit has the
+two counts total − ones and ones); of a number below a limit, 2²⁴ // limit each, and the last has the rest. The stream
+ends as soon as the bytes that follow may be zeros: of all byte strings that decode to the symbols, the shortest (and
+of these the lowest) is the only valid one.
 """
 
 from __future__ import annotations

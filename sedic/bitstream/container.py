@@ -1,6 +1,8 @@
 """The .sedic file, version 1: header, reference, overall text, then object after object.
 
-The parts are described where they are coded: :mod:`.header`, :mod:`.sections`, :mod:`.text`, :mod:`.mask`.
+Nothing is left out of its bytes, nothing is read twice, and nothing stands between the sections: the header
+(:mod:`.header`) and the sections (:mod:`.sections`) follow each other to the end. A file may end anywhere; what is
+whole up to there is read.
 """
 
 from __future__ import annotations

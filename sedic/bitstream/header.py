@@ -1,4 +1,20 @@
-"""The header of a .sedic file: what a reader has to know before any section, and the numbers in it."""
+"""The header of a .sedic file: what a reader has to know before any section, and the numbers in it.
+
+====================  ==================================================================================
+3 bytes               ``SDC``
+1                     version, 1
+1–3 each              width, height: numbers
+1                     reference codec: bits 0–4 its id; 32: a fingerprint follows; 64: hints follow; 128: 0
+1                     quality of the reference, whose meaning is the codec's
+1                     bits 0–2: number of objects; 3–4: text coder; 5–6: mask coder; 7: 0
+4, where flagged      fingerprint of the codec's weights
+where flagged         hints: a byte of flags, then the numbers that it announces, in the order seed (1), object steps
+                      (2), overall steps (4); 8: without guidance. What equals the default is not written
+1                     CRC-8 of all bytes before
+====================  ==================================================================================
+
+A number is LEB128 in its shortest form. A reader refuses a header that a writer would write otherwise.
+"""
 
 from __future__ import annotations
 

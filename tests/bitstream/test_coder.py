@@ -149,3 +149,43 @@ def test_a_missing_table_is_named():
 
     with pytest.raises(BitstreamError, match=r"nothing\.npz.*install"):
         load_table("nothing")
+
+
+def plain_decode(data: bytes, sequence) -> list[int]:
+    """What the module's docstring tells a stranger to do."""
+
+    def word() -> int:
+        nonlocal position
+        position += 4
+        return int.from_bytes(data[position - 4 : position].ljust(4, b"\0"), "big")
+
+    position = 0
+    offset, size = word() << 32 | word(), (1 << 64) - 1
+    symbols = []
+    for kind, _, model in sequence:
+        if kind == 2 and model == 1:
+            symbols.append(0)
+            continue
+        if kind == 2:
+            share = WHOLE // model
+            symbol = min(offset // (size >> 24) // share, model - 1)
+            start, width = symbol * share, share if symbol < model - 1 else WHOLE - symbol * share
+        else:
+            counts = model if kind == 0 else (model[1] - model[0], model[0])
+            n, total = len(counts), sum(counts)
+            ends = [sum(counts[: i + 1]) * (WHOLE - n) // total + i + 1 for i in range(n)]
+            symbol = next(i for i, end in enumerate(ends) if offset // (size >> 24) < end)
+            start = ends[symbol - 1] if symbol else 0
+            width = ends[symbol] - start
+        symbols.append(symbol)
+        offset -= (size >> 24) * start
+        size = (size >> 24) * width
+        if size < 1 << 32:
+            offset, size = offset << 32 | word(), size << 32
+    return symbols
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(symbols(), max_size=30))
+def test_the_description_is_enough_to_write_a_reader(sequence):
+    assert plain_decode(encode(sequence), sequence) == [value for _, value, _ in sequence]

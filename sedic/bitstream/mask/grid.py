@@ -1,6 +1,7 @@
 """What mask coders on the latent grid share: cells of 8×8 pixels, cells taken, whether there is a mask at all.
 
 A cell is 8×8 pixels (doubled until the grid has at most 65,536 cells) and 1 where at least half of it is inside.
+Of each object one symbol under ``PRESENCE`` is coded first: no mask, an empty one, or cells, which follow.
 """
 
 from __future__ import annotations

@@ -3,6 +3,11 @@
 The grid is that of :mod:`.grid`; cells that an earlier object of the picture took are skipped. The tree, trained by
 :mod:`sedic.training.masks`, asks for one neighbour after the other (cells already coded, cells taken, the picture's
 edges) and its leaf's counts, adapted while coding, give the probability.
+
+Free cells are coded row by row as bits of probability ones / (zeros + ones) of the leaf that the answers lead to from
+node 0: at a node with a question, the next node is ``children`` plus the answer. Behind each cell the leaf's count of
+its value grows by ``STEP``; where both counts exceed ``MOST_COUNT`` together, they are halved, rounded up. The counts
+begin anew for each object.
 """
 
 from __future__ import annotations

@@ -1,10 +1,16 @@
 """Text coder 1: names, details and overall texts as words under a static trigram model.
 
-A text is cut into words, digits and single other characters; whether a space precedes one and how it is capitalised
-are coded beside it, so that "Red", "red" and the "red" of "brick-red" share their statistics. A word's probability
-interpolates trigrams, bigrams and words (Kneser–Ney's absolute discounting, trained by
-:mod:`sedic.training.text`), with a share for words that occurred before in the same file. Words outside the
-vocabulary are spelled, characters outside it written as code points: every text without lone surrogates fits.
+A text is cut into words, digits and single other characters (``TOKEN``); whether a space precedes one and how it is
+capitalised are coded beside it, so that "Red", "red" and the "red" of "brick-red" share their statistics. A word's
+probability interpolates trigrams, bigrams and words (Kneser–Ney's absolute discounting, trained by
+:mod:`sedic.training.text`), with a share for words that occurred before in the same file (:meth:`WordModel.counts`).
+
+Of each token is coded, in this order: its number in the vocabulary, under ``counts`` of the two tokens before it
+(in place of those before the first, the kind of text); where that is ``SPELLED``, the letters (:meth:`TrigramCoder.
+_write_spelled`); where it is ``CODE_POINT``, the code point, a number below 0x110000; a symbol for the space before
+it, under the classes of the token before and this one; of words, a symbol for small letters, a capital, all capitals,
+under the token's own counts or those of the start of a text or sentence. ``END`` follows the last token. Every text
+without lone surrogates fits.
 """
 
 from __future__ import annotations
