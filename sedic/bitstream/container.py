@@ -1,8 +1,7 @@
 """The .sedic file, version 1: header, reference, overall text, then object after object.
 
-Nothing is left out of its bytes, nothing is read twice, and nothing stands between the sections: the header
-(:mod:`.header`) and the sections (:mod:`.sections`) follow each other to the end. A file may end anywhere; what is
-whole up to there is read.
+The header (:mod:`.header`) and the sections (:mod:`.sections`) follow each other with nothing between them. A file may
+end anywhere; what is whole up to there is read.
 """
 
 from __future__ import annotations
