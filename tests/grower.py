@@ -12,7 +12,7 @@ IMAGE = np.full((32, 48, 3), (200, 100, 50), np.uint8)
 class Grower:
     """A codec whose every step of quality costs one byte; it refuses qualities below 4."""
 
-    name, id, default_quality, qualities = "grower", 9, 10, range(1, 101)
+    name, id, default_quality, qualities = "grower", 9, 10, range(1, 201)
     weights = b"\1\2\3\4"
     tried: list[int]
 

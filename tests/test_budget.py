@@ -142,6 +142,12 @@ def test_objects_that_pay_together_are_bought_together(monkeypatch):
     assert len(file.semantics.objects[2].detail.split()) == 20
 
 
+def test_a_length_that_takes_one_byte_more_is_paid_for():
+    sizes = {most: len(spend(8 * most / PIXELS, Semantics()).to_bytes()) for most in range(135, 150)}
+    assert all(most - 1 <= size <= most for most, size in sizes.items())
+    assert list(sizes) != list(sizes.values())  # where the reference's length takes two bytes, one is left
+
+
 def test_levels_of_a_long_text_are_few():
     priced = []
     reference = codec.encode_reference(IMAGE)

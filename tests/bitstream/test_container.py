@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import sedic.bitstream
 from sedic.bitstream import BitstreamError, Hints, SedicFile, mask, stream, text
 from sedic.bitstream.header import crc8
+from sedic.bitstream.sections import frame, unframe
 from sedic.semantics import SceneObject, Semantics, read_mask
 
 from . import golden
@@ -157,6 +158,18 @@ def test_most_damage_behind_a_fitting_check_value_is_noticed():
         forged = data[: start + 1] + payload + bytes([check]) + data[end:]
         unnoticed += "object1" not in SedicFile.from_bytes(forged).missing
     assert unnoticed < 12
+
+
+@pytest.mark.parametrize("section", ["overall", "object1", "object2"])
+@pytest.mark.parametrize("tail", [b"\0", b"\0\0\0\0\0", b"\x01"])
+def test_bytes_that_say_the_same_in_another_way_are_damage(section, tail):
+    data = small().to_bytes()
+    ends = [(0, ""), *whole_sections(data)]
+    number = [name for _, name in ends].index(section)
+    start, end = ends[number - 1][0], ends[number][0]
+    payload, _ = unframe(data, start, number - 2)
+    forged = data[:start] + frame(payload + tail, number - 2) + data[end:]
+    assert repr(section) in SedicFile.from_bytes(forged).missing
 
 
 def test_bytes_behind_the_end_are_told():
