@@ -14,7 +14,7 @@ from PIL import Image
 from .checkpoints import ModelError, load_folder, model_type, require
 from .conversation import TextualizeError, Turn, Watch
 
-WHAT = "a vision-language model"
+WHAT = "vision-language model"
 SOURCE = "huggingface.co, e.g. HuggingFaceTB/SmolVLM-Instruct or Qwen/Qwen2.5-VL-3B-Instruct, the whole folder"
 
 
