@@ -56,7 +56,12 @@ def parser() -> argparse.ArgumentParser:
     encode.add_argument(
         "--preset", choices=PRESETS, default="high", help="limits of the paper's operating points; default: %(default)s"
     )
-    for option, metavar in (("--objects", "J"), ("--detail-words", "N"), ("--overall-words", "N")):
+    for option, metavar in (
+        ("--objects", "J"),
+        ("--name-words", "N"),
+        ("--detail-words", "N"),
+        ("--overall-words", "N"),
+    ):
         name = option.strip("-").replace("-", "_")
         defaults = ", ".join(f"{preset} {getattr(limits, name)}" for preset, limits in PRESETS.items())
         encode.add_argument(option, type=int, metavar=metavar, help=f"default: the preset's ({defaults})")

@@ -23,7 +23,7 @@ def encode(options: argparse.Namespace) -> None:
 
     image = read_picture(options.image)
     size = image.shape[1], image.shape[0]
-    names = ("objects", "detail_words", "overall_words")
+    names = ("objects", "name_words", "detail_words", "overall_words")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     limits = replace(PRESETS[options.preset], **chosen)
     for name in names:

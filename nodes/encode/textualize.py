@@ -13,7 +13,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ...sedic.errors import SedicError
-from ...sedic.semantics import Limits, Semantics
+from ...sedic.semantics import PRESETS, Limits, Semantics
 from ...sedic.understanding import endpoints, local
 from ...sedic.understanding.memory import AnswerCache
 from ...sedic.understanding.textualize import provider_of, textualize, typed
@@ -24,6 +24,16 @@ from .models import DESCRIBERS, NONE, logged
 LIMITS = Limits()
 # ComfyUI serves a folder whose name begins with two underscores to no browser.
 PRIVATE = "__sedic"
+CUSTOM = "custom"
+
+
+def _told() -> str:
+    """The presets' limits in words."""
+    return "; ".join(
+        f"{name}: {most.objects} objects, {most.name_words} words a name, {most.detail_words} a detail, "
+        f"{most.overall_words} the whole"
+        for name, most in PRESETS.items()
+    )
 
 
 class LMMTextualize(io.ComfyNode):
@@ -103,6 +113,14 @@ class LMMTextualize(io.ComfyNode):
                     tooltip="Answers are kept: the same picture, question, model and attempt give the same words at no "
                     "cost. Another number asks again, and is sent as the seed.",
                 ),
+                io.Combo.Input(
+                    "preset",
+                    options=[CUSTOM, *PRESETS],
+                    default=CUSTOM,
+                    optional=True,
+                    tooltip="custom: the limits of the widgets above. Otherwise those of the paper's operating points. "
+                    f"{_told()}.",
+                ),
             ],
             outputs=[SemanticsSocket.Output(display_name="semantics", tooltip="The words, still without masks.")],
         )
@@ -140,9 +158,10 @@ class LMMTextualize(io.ComfyNode):
         name_words: int = LIMITS.name_words,
         local_model: str = NONE,
         attempt: int = 0,
+        preset: str = CUSTOM,
     ) -> io.NodeOutput:
         """Asks or reads, then cuts to the limits; the node shows the words and what was cut."""
-        limits = Limits(objects, name_words, detail_words, overall_words)
+        limits = PRESETS.get(preset) or Limits(objects, name_words, detail_words, overall_words)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             if mode == "typed":

@@ -48,7 +48,9 @@ def main():
     picture = torch.rand(1, 90, 120, 3)
     result = {"info": {node.GET_SCHEMA().node_id: node.GET_NODE_INFO_V1() for node in encode.NODES}}
     say = {"image": picture, "endpoint": "home", "objects": 3, "detail_words": 2, "overall_words": 50}
-    typed = words.execute(mode="typed", text="barn: red old wood\npond: wet\noverall: a quiet yard", **say)
+    text = "barn: red old wood\npond: wet\noverall: a quiet yard"
+    result["preset"] = words.execute(mode="typed", text=text, preset="low", **say).ui.as_dict()["text"][0]
+    typed = words.execute(mode="typed", text=text, **say)
     result["typed"] = typed.ui.as_dict()["text"][0]
     result["no profile"] = told(lambda: words.execute(mode="endpoint", text="", **say))
 

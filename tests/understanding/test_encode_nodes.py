@@ -40,7 +40,7 @@ def test_every_input_has_a_tooltip_and_none_takes_a_key(ran):
     assert order["optional"][3:] == ["masks", "box_threshold", "text_threshold", "several"]
     order = ran["info"]["SEDIC_LMMTextualize"]["input_order"]
     assert order["required"] == ["image", "mode", "text", "endpoint", "objects", "detail_words", "overall_words"]
-    assert order["optional"] == ["name_words", "local_model", "attempt"]
+    assert order["optional"] == ["name_words", "local_model", "attempt", "preset"]
 
 
 def test_the_papers_thresholds_are_the_defaults(ran):
@@ -59,6 +59,11 @@ def test_models_of_all_model_folders_are_offered_beside_none(ran):
 def test_typed_words_are_shown_within_the_limits(ran):
     assert ran["typed"].startswith("barn: red old\npond: wet\noverall: a quiet yard\n")
     assert "1 cut" in ran["typed"]
+
+
+def test_a_preset_stands_in_for_the_widgets(ran):
+    assert ran["preset"].startswith("barn: red old wood\noverall: a quiet yard\n")
+    assert "left out pond" in ran["preset"]
 
 
 def test_a_missing_profile_is_told_with_the_file_to_write(ran):

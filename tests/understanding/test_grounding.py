@@ -54,6 +54,7 @@ def original(tmp_path_factory):
     tensors = dino_recipe.weights(known["shapes"])
     tensors["bert.embeddings.position_ids"] = torch.arange(16)[None]
     tensors["label_enc.weight"] = torch.zeros(4, 8)
+    tensors["backbone.0.layers.0.blocks.0.attn.relative_position_index"] = torch.zeros(49, 49, dtype=torch.long)
     path = folder / "any name.pth"
     torch.save({"model": {f"module.{k}": v for k, v in tensors.items()}}, path)
     write_vocabulary(folder / "bert-base-uncased")
@@ -77,6 +78,16 @@ def test_an_original_checkpoint_finds_boxes_inside_the_picture(original):
     assert boxes
     assert [b.score for b in boxes] == sorted((b.score for b in boxes), reverse=True)
     assert all(0 <= b.x0 <= b.x1 <= 64 and 0 <= b.y0 <= b.y1 <= 48 for b in boxes)
+
+
+def test_file_and_folder_of_the_same_weights_find_the_same_boxes(original, tmp_path):
+    from_file = load_detector(original[0])
+    from_file.model.save_pretrained(tmp_path)
+    write_vocabulary(tmp_path)
+    from_folder = load_detector(tmp_path)
+    boxes = [d.boxes(IMAGE, "red barn", box_threshold=0, text_threshold=0) for d in (from_file, from_folder)]
+    assert boxes[0]
+    assert boxes[0] == boxes[1]
 
 
 def test_a_transformers_folder_loads_from_local_files_and_finds_boxes(folder, monkeypatch):

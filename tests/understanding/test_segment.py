@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
+from sedic.understanding import sam_weights
 from sedic.understanding.checkpoints import ModelError
 from sedic.understanding.segment import MaskError, fill_holes, grabcut, inside, load_segmenter
 
@@ -174,3 +175,13 @@ def test_another_model_is_told_apart_by_its_contents(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ModelError, match="holds no Segment Anything"):
         load_segmenter(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["vit_b", "vit_l", "vit_h"])
+def test_every_weight_of_the_published_kinds_finds_its_place(kind):
+    package = pytest.importorskip("segment_anything", reason="segment-anything is not installed: nothing to map")
+    with torch.device("meta"):  # shapes alone
+        published = package.sam_model_registry[kind]().state_dict()
+        own = SamModel(sam_weights.config_of(published)).state_dict()
+    renamed = sam_weights.rename(published)
+    assert {k: v.shape for k, v in renamed.items()} == {k: v.shape for k, v in own.items()}
