@@ -83,6 +83,7 @@ def original_sam():
     pytest.importorskip("segment_anything", reason="segment-anything is not installed: nothing to compare with")
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
+    torch.manual_seed(0)  # before the first weight is drawn
     encoder = ImageEncoderViT(
         depth=3,
         embed_dim=32,
@@ -97,7 +98,6 @@ def original_sam():
     prompt = PromptEncoder(embed_dim=32, image_embedding_size=(8, 8), input_image_size=(128, 128), mask_in_chans=4)
     between = TwoWayTransformer(depth=2, embedding_dim=32, mlp_dim=48, num_heads=8)
     decoder = MaskDecoder(transformer_dim=32, transformer=between, iou_head_hidden_dim=24)
-    torch.manual_seed(0)
     sam = Sam(encoder, prompt, decoder).eval()
     with torch.no_grad():
         for parameter in sam.parameters():
