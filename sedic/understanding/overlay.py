@@ -48,8 +48,9 @@ def overlay(image: np.ndarray, objects: Sequence[SceneObject], boxes: Sequence[S
     thick = thickness(image)
     for frame, colour, _ in frames:
         draw.rectangle([round(value) for value in frame.corners], outline=colour, width=thick)
+    taken: list[Box] = []
     for frame, _, label in frames:  # after all boxes, so that no line crosses a name
-        _write(draw, picture.size, frame, label, thick)
+        taken.append(_write(draw, picture.size, frame, label, thick, taken))
     return np.asarray(picture)
 
 
@@ -71,12 +72,25 @@ def _frame(mask: np.ndarray) -> Box:
     return Box(float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1]))
 
 
-def _write(draw: ImageDraw.ImageDraw, size: tuple[int, int], frame: Box, label: str, thick: int) -> None:
-    """The label at its box's upper left corner, moved so far that it is inside the picture."""
+def _write(
+    draw: ImageDraw.ImageDraw, size: tuple[int, int], frame: Box, label: str, thick: int, taken: Sequence[Box]
+) -> Box:
+    """The label at its box's upper left corner, moved inside the picture and below labels that are there already."""
     # Pillow's own font knows Latin-1 only where FreeType is missing.
     label = label.encode("latin-1", "replace").decode("latin-1")
     style: dict[str, Any] = {"font_size": 12 * thick, "stroke_width": thick}
-    x, y = frame.x0 + 2 * thick, frame.y0 + 2 * thick
-    _, _, right, bottom = draw.textbbox((x, y), label, **style)
-    place = max(thick, x - max(0, right - size[0])), max(thick, y - max(0, bottom - size[1]))
-    draw.text(place, label, fill="white", stroke_fill="black", **style)
+    left, top, right, bottom = draw.textbbox((0, 0), label, **style)
+    x = max(thick, min(frame.x0 + 2 * thick, size[0] - right))
+    y = max(thick, min(frame.y0 + 2 * thick, size[1] - bottom))
+    place = Box(x + left, y + top, x + right, y + bottom)
+    for other in sorted(taken, key=lambda box: box.y0):
+        down = other.y1 - place.y0
+        if _touch(place, other) and place.y1 + down <= size[1]:
+            y += down
+            place = Box(place.x0, place.y0 + down, place.x1, place.y1 + down)
+    draw.text((x, y), label, fill="white", stroke_fill="black", **style)
+    return place
+
+
+def _touch(a: Box, b: Box) -> bool:
+    return a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1

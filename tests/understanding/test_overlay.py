@@ -36,3 +36,12 @@ def test_a_name_at_the_border_is_written_inside():
     written = (drawn != IMAGE).any(axis=2) & ~corner
     assert written.sum() > 200
     assert not written[:, :5].any()
+
+
+def test_names_of_things_in_one_place_are_written_below_one_another():
+    rows = []
+    for objects in (1, 2, 3):
+        same = [SceneObject("barn", "", DISC)] * objects
+        white = (overlay(np.zeros_like(IMAGE), same) > 250).all(axis=2)
+        rows.append(int(white.any(axis=1).sum()))
+    assert rows[0] * 1.8 < rows[1] < rows[2]
