@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..errors import SedicError
+from .decoder import measure as measure_decoder
+from .energy import VARIANTS
 from .pictures import measure
 
 
@@ -19,6 +22,7 @@ def main() -> int:
     pictures.add_argument("--reference", default="av1", metavar="NAME[:QUALITY]")
     pictures.add_argument("--decode", type=int, default=0, metavar="N", help="also restore the first N pictures")
     pictures.set_defaults(run=lambda o: measure(o.images, o.reference, o.decode))
+    _add_decoder(commands)
     options = parser.parse_args()
     try:
         options.run(options)
@@ -26,6 +30,19 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _add_decoder(commands: Any) -> None:
+    decoder = commands.add_parser("decoder", help="exactness of the decoder, its energy, and its cost inside ComfyUI")
+    decoder.add_argument("--images", type=Path, metavar="DIR", help="also the energy over the objects of its pictures")
+    decoder.add_argument("--pictures", type=int, default=4, metavar="N", help="of DIR; default: %(default)s")
+    decoder.add_argument("--side", type=int, default=192, metavar="PIXELS", help="shorter side; default: %(default)s")
+    decoder.add_argument(
+        "--variants", nargs="+", default=["defaults"], metavar="NAME",
+        help=f"of guidance, some of: {', '.join(VARIANTS)}; default: defaults",
+    )  # fmt: skip
+    decoder.add_argument("--cost", action="store_true", help="also in ComfyUI, on a checkpoint of full size")
+    decoder.set_defaults(run=lambda o: measure_decoder(o.images, o.pictures, o.side, o.variants, o.cost))
 
 
 if __name__ == "__main__":

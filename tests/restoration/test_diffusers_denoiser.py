@@ -124,6 +124,19 @@ def test_long_text_is_encoded_in_chunks(letters, chunks):
     assert CHUNK == 75
 
 
+def test_a_text_is_encoded_once_however_many_stages_share_it():
+    models = stub_models()
+    encoded: list[int] = []
+    encode = models.text_encoder
+    models.text_encoder = lambda tokens: encoded.append(len(tokens)) or encode(tokens)
+    for text in ("cup", "spoon", "cup", "a table"):
+        models.condition(text, "blurry", 3.5, blank())
+    assert len(encoded) == 4, "three texts and the negative one"
+    for number in range(40):
+        models.embed(f"text {number}")
+    assert len(models._texts) <= 16, "and not for ever"
+
+
 def test_token_positions_point_into_the_embedded_text():
     models = stub_models()
     text = "x" * 80 + "cup" + "y" * 80 + "cup"

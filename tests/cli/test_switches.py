@@ -1,0 +1,61 @@
+"""The decoder's options on the command line, and the settings that they make."""
+
+from __future__ import annotations
+
+import pytest
+
+from sedic.cli import parser
+from sedic.errors import SedicError
+from sedic.restoration.settings import GuidanceSettings, Settings
+from sedic.switches import settings_from
+
+
+def made(*options: str) -> Settings:
+    return settings_from(parser().parse_args(["decode", "a.sedic", "-o", "a.png", *options]), Settings())
+
+
+def test_no_option_changes_nothing():
+    assert made() == Settings()
+
+
+def test_every_option_reaches_its_setting():
+    line = (
+        "--object-steps 3 --overall-steps 4 --object-cfg 2 5 4 --overall-cfg 6 --negative ugly --sampler dpmpp_2m "
+        "--scheduler karras --order largest-first --condition reference --start noised-picture --strength 0.5 --seed 9 "
+        "--working-size 512 --eta 30 --t-prime 0.5 --updates 2 --threshold 0.1 --layers middle-block second-up-block "
+        "--no-control-gradient --energy max --tokens content-words --soft-edge 2"
+    )
+    assert made(*line.split()) == Settings(
+        object_steps=3, overall_steps=4, object_scales=(2.0, 5.0), object_scale=4.0, overall_scale=6.0,
+        negative="ugly", sampler="dpmpp_2m", scheduler="karras", order="largest first", condition="reference",
+        start="noised picture", strength=0.5, seed=9, working_size=512, tokens="content words", soft_edge=2,
+        guidance=GuidanceSettings(
+            eta=30.0, t_prime=0.5, updates=2, threshold=0.1, layers=("middle block", "second up block"),
+            through_control=False, reduction="max",
+        ),
+    )  # fmt: skip
+
+
+def test_ablations_and_chosen_words():
+    assert not made("--no-guidance").guide
+    assert not made("--no-fusion").fuse
+    chosen = made("--words", "white rim", "cup")
+    assert (chosen.tokens, chosen.words) == ("chosen words", ("white rim", "cup"))
+    assert made("--object-cfg", "2").scale_of(3) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--object-steps", "0"], "--object-steps is 0; it must be 1 or more"),
+        (["--updates", "0"], "--updates is 0"),
+        (["--sampler", "uni_pc"], "'uni_pc'"),
+        (["--eta", "-3"], "eta is -3"),
+        (["--working-size", "500"], "500"),
+        (["--order", "2,2"], "'2,2'"),
+        (["--layers", "control-net", "--no-control-gradient"], "leave those layers out"),
+    ],
+)
+def test_wrong_values_are_told_in_a_sentence(options, told):
+    with pytest.raises(SedicError, match=told):
+        made(*options)
