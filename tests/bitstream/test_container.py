@@ -38,9 +38,10 @@ def files(draw) -> SedicFile:
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     objects = []
     for _ in range(draw(st.integers(0, 7))):
-        mask = random.random((height, width)) < random.random() if draw(st.booleans()) else None
-        objects.append(SceneObject(draw(texts), draw(texts), mask))
+        drawn = random.random((height, width)) < random.random() if draw(st.booleans()) else None
+        objects.append(SceneObject(draw(texts), draw(texts), drawn))
     steps = st.none() | st.integers(1, 10000)
+    coders = [draw(st.sampled_from(sorted(kind.CODERS.names))) for kind in (text, mask)]
     return SedicFile(
         width,
         height,
@@ -50,6 +51,8 @@ def files(draw) -> SedicFile:
         Semantics(draw(texts), tuple(objects)),
         draw(st.sampled_from([b"", b"abcd"])),
         Hints(draw(st.integers(0, 2**64 - 1)), draw(steps), draw(steps), draw(st.booleans())),
+        text_coder=coders[0],
+        mask_coder=coders[1],
     )
 
 
@@ -251,6 +254,15 @@ def test_header_and_framing_take_at_most_24_bytes_with_three_objects(shared_data
         file = SedicFile(width, height, 1, 40, bytes(890), Semantics(words["overall"], objects))
         assert len(objects) == 3
         assert framing(file) <= 24
+
+
+def test_header_and_framing_of_a_kodak_picture_take_23_bytes():
+    objects = [
+        SceneObject("red door", "Tall door of oak.", ellipse(768, 512, 90 + 200 * j, 250, 70, 90)) for j in range(3)
+    ]
+    file = SedicFile(768, 512, 1, 18, bytes(890), Semantics("A house.", objects))
+    assert [framing(file), file.sections[0].bytes] == [23, 12]
+    assert SedicFile.from_bytes(file.to_bytes()).sections == file.sections
 
 
 def test_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
