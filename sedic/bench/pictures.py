@@ -15,8 +15,8 @@ from ..picture import read_picture
 from ..semantics import Semantics
 
 _COLUMNS = (
-    "picture", "bytes", "bpp", "header and framing", "reference", "words", "masks", "ref dB", "ref MS-SSIM",
-    "final dB", "final MS-SSIM", "s",
+    "picture", "bytes", "bpp", "header and framing", "reference", "reference %", "words", "masks", "ref dB",
+    "ref MS-SSIM", "final dB", "final MS-SSIM", "s",
 )  # fmt: skip
 
 
@@ -42,6 +42,7 @@ def measure(folder: Path, reference: str, decoded: int) -> None:
         semantics = Semantics.read(path.with_suffix(".json"), (image.shape[1], image.shape[0]))
         file = SedicFile.from_bytes(encode(image, semantics, reference).to_bytes())
         row: dict[str, float] = {"bytes": sum(spent(file).values()), "bpp": file.bits_per_pixel, **spent(file)}
+        row["reference %"] = 100 * row["reference"] / row["bytes"]
         blurred = reference_of(file).picture()
         row |= {"ref dB": psnr(image, blurred), "ref MS-SSIM": ms_ssim(image, blurred)}
         if models is not None and number < decoded:
