@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 
 from sedic.bitstream import BitstreamError, SedicFile, StreamReader
 from sedic.bitstream.coder import CutError
@@ -13,19 +14,28 @@ MOST_PIXELS = 1 << 20  # of pictures whose masks are drawn
 
 
 def check(data: bytes) -> None:
-    """Raises AssertionError, or whatever the reader raised, where one of the promises is broken."""
-    check_reading(data)
+    """Raises AssertionError, or whatever the reader raised, where one of the promises is broken.
+
+    Reading is what takes time, so that some of it is done for one input in four only: chosen by the input, so that
+    an input that broke a promise breaks it again.
+    """
     mended = mend(data)
-    if mended != data:
-        check_reading(mended)
+    seldom = zlib.crc32(data) % 4 == 0
+    check_reading(mended, seldom)
+    if seldom and mended != data:
+        check_reading(data, False)
 
 
-def check_reading(data: bytes) -> None:
-    """One error type, every byte accounted for, the same in one piece and in two, and written again the same."""
+def check_reading(data: bytes, twice: bool) -> None:
+    """One error type, every byte accounted for, written again the same; ``twice``: the same in one piece and in two."""
+    half = len(data) // 2
+    reader = StreamReader()
     try:
-        file = SedicFile.from_bytes(data)
+        arrived = [section for part in (data[:half], data[half:]) for section, _ in reader.feed(part)]
+        file = SedicFile.from_stream(reader)
     except BitstreamError:
         return
+    assert arrived == file.sections
     read = file.to_bytes()
     assert data.startswith(read)
     assert sum(section.bytes for section in file.sections) == len(read)
@@ -35,11 +45,9 @@ def check_reading(data: bytes) -> None:
             assert o.mask.shape == (file.height, file.width)
     if not file.missing_sections:
         assert dataclasses.replace(file).to_bytes() == read
-    reader = StreamReader()
-    half = len(data) // 2
-    arrived = [section for part in (data[:half], data[half:]) for section, _ in reader.feed(part)]
-    assert arrived == file.sections
-    assert reader.missing == file.missing
+    if twice:
+        again = SedicFile.from_bytes(data)
+        assert (again.sections, again.missing) == (file.sections, file.missing)
 
 
 def mend(data: bytes) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sedic.bitstream import SedicFile
+from sedic.bitstream import SedicFile, StreamReader
 
 from . import target
 
@@ -37,15 +37,15 @@ def test_mending_reaches_what_damaged_check_values_hide():
 
 @pytest.mark.parametrize("broken", ["another exception", "a byte lost"])
 def test_a_broken_promise_is_noticed(broken, monkeypatch):
-    def read(data: bytes) -> SedicFile:
+    def read(reader: StreamReader) -> SedicFile:
         if broken == "another exception":
             return {}["no such key"]
-        file = original(data)
+        file = original(reader)
         file.__dict__["_pieces"] = file._pieces[:-1]
         return file
 
-    original = SedicFile.from_bytes
-    monkeypatch.setattr(SedicFile, "from_bytes", read)
+    original = SedicFile.from_stream
+    monkeypatch.setattr(SedicFile, "from_stream", read)
     with pytest.raises((KeyError, AssertionError)):
         target.check(CORPUS[-1].read_bytes())
 
