@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["sedic.bitstream"]):
 
 CORPUS = Path(__file__).parent / "corpus"
 FOUND = Path(".cache") / "fuzz"
-DEFAULTS = ("-max_len=1200", "-timeout=60", "-print_final_stats=1")
+DEFAULTS = ("-max_len=1200", "-print_final_stats=1")
 
 
 def main() -> None:
