@@ -136,6 +136,15 @@ def test_texts_are_cut_with_a_note(scene, tmp_path, capsys):
     assert "2 cut" in err
 
 
+def test_a_preset_limits_objects_and_words_unless_told_otherwise(scene, tmp_path, capsys):
+    arguments = ["encode", scene / "a.png", "--semantics", scene / "s.json", "-o", tmp_path / "b.sedic"]
+    arguments += ["--reference", "av1:80", "--preset", "low", "--overall-words", 2]
+    assert main([str(a) for a in arguments]) == 0
+    semantics = SedicFile.read(tmp_path / "b.sedic").semantics
+    assert [o.name for o in semantics.objects] == ["cup"]
+    assert semantics.overall == "A cup"
+
+
 def test_objects_without_a_mask_are_noted(scene, tmp_path, capsys):
     (tmp_path / "s.json").write_text('{"objects": [{"name": "cup"}], "overall": "b"}')
     arguments = ["encode", scene / "a.png", "--semantics", tmp_path / "s.json", "-o", tmp_path / "b.sedic"]

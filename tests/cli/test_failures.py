@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 import numpy as np
@@ -12,7 +13,7 @@ from sedic.bitstream import SedicFile
 from sedic.cli import main
 from sedic.semantics import Semantics
 
-from .support import failure
+from .support import HEIGHT, WIDTH, failure
 
 # Failures: one line, status 1, and what was there before stays
 
@@ -93,6 +94,11 @@ def test_impossible_budget_says_what_would_do(scene, earlier, capsys):
     assert "0.001 bpp is too little" in told
     assert "--target-bpp" in told
     assert earlier.read_bytes() == b"earlier"
+    works = re.search(r"is ([0-9.]+) bpp", told)[1]
+    command = ["encode", scene / "a.png", "--semantics", scene / "s.json", "-o", earlier, "--target-bpp", works]
+    assert main([str(a) for a in command]) == 0
+    assert earlier.stat().st_size * 8 / (WIDTH * HEIGHT) <= float(works)
+    assert "leave out 'cup', 'spoon', words of the whole behind 0" in capsys.readouterr().err
 
 
 def test_codec_of_a_newer_program(tmp_path, earlier, capsys, no_models):
