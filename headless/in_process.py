@@ -13,11 +13,12 @@ from .comfyui import ROOT
 PACK = "comfyui_sedic"
 
 
-def load_comfyui(comfyui: Path, base: Path) -> ModuleType:
+def load_comfyui(comfyui: Path, base: Path, pytorch_attention: bool = False) -> ModuleType:
     """Imports ``comfy`` on the CPU, with the folders input, output, temp, user and models under ``base``.
 
     Its top-level modules (``nodes``, ``execution``, ``utils``, …) come before this repository's for the rest of the
-    process; the pack's own are reached through :func:`load_pack` alone, as in ComfyUI.
+    process; the pack's own are reached through :func:`load_pack` alone, as in ComfyUI. ``pytorch_attention`` is what
+    it uses on most graphics cards; on a CPU it has another kernel of its own.
     """
     sys.path.insert(0, str(comfyui))
     for name in ("nodes", "utils", "app", "server", "execution"):
@@ -29,6 +30,7 @@ def load_comfyui(comfyui: Path, base: Path) -> ModuleType:
     comfy.options.args_parsing = False  # this process's arguments are not ComfyUI's
     from comfy.cli_args import args
 
+    args.use_pytorch_cross_attention = pytorch_attention
     args.cpu = True  # read once, when model_management is imported
     import comfy.model_management
     import folder_paths

@@ -21,8 +21,10 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor, nn
 
+from ..sedic.demo import PHOTOGRAPH
 from ..sedic.errors import SedicError
 from ..sedic.models import embedded
+from ..sedic.picture import read_picture
 
 
 class EmbeddedLatents(comfy.latent_formats.LatentFormat):
@@ -107,7 +109,18 @@ def load_network() -> comfy.model_patcher.ModelPatcher:
     config.manual_cast_dtype = None
     model = comfy.model_base.BaseModel(config, comfy.model_base.ModelType.V_PREDICTION)
     _strict(model.diffusion_model, _to_ldm_keys(embedded.read_state("unet")), "embedded UNet")
+    model.latent_format.latent_rgb_factors, model.latent_format.latent_rgb_factors_bias = preview_factors()
     return comfy.model_patcher.ModelPatcher(model, device, comfy.model_management.unet_offload_device())
+
+
+@torch.no_grad()
+def preview_factors() -> tuple[list[list[float]], list[float]]:
+    """The linear map from latents to colours for ComfyUI's previews, fitted to the shipped photograph."""
+    pixels = torch.from_numpy(read_picture(PHOTOGRAPH)).movedim(-1, 0)[None, :, :256, :256].float() / 127.5 - 1
+    latents = embedded.load("autoencoder").encode(pixels).latents[0].flatten(1).T  # cells,channels
+    colours = nn.functional.avg_pool2d(pixels, 8)[0].flatten(1).T
+    fitted = torch.linalg.lstsq(torch.cat([latents, torch.ones(len(latents), 1)], 1), colours).solution
+    return fitted[:-1].tolist(), fitted[-1].tolist()
 
 
 def load_clip() -> comfy.sd.CLIP:

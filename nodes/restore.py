@@ -17,9 +17,10 @@ from ..sedic.restoration.stages import FINAL_STAGE
 from ..sedic.restoration.starts import low_frequencies
 from .comfy_denoiser import stage_sampler, with_gradients
 from .sockets import FusionSocket, GuidanceSocket, TrajectorySocket
-from .stage import Sampling, native_size, pass_through, run_stage
+from .stage import Handling, Sampling, native_size, pass_through, run_stage
 
 DEFAULTS = Settings()
+UNGUIDABLE = ("stop", "go on")
 
 
 def sampling_inputs(steps: int, cfg: float) -> list[Any]:
@@ -55,6 +56,17 @@ def working_size_input() -> Any:
                         "overlap. 0: the size the model was made for.")  # fmt: skip
 
 
+def checkpointing_input() -> Any:
+    """The widget that trades time for memory."""
+    return io.Boolean.Input("checkpointing", default=False, optional=True,
+                            tooltip="Guided steps with about half the memory and a third more time.")  # fmt: skip
+
+
+def shown(handling: Handling) -> Any:
+    """What a node shows of a stage's notes; None if there are none."""
+    return ui.PreviewText("\n".join(handling.notes)) if handling.notes else None
+
+
 class ORAGSampler(io.ComfyNode):
     """One object's restoration."""
 
@@ -77,6 +89,10 @@ class ORAGSampler(io.ComfyNode):
                 GuidanceSocket.Input("guidance", optional=True, tooltip="Unplugged: no guidance (Eq. 3)."),
                 FusionSocket.Input("fusion", optional=True, tooltip="Unplugged: no fusion (Eq. 4)."),
                 working_size_input(),
+                checkpointing_input(),
+                io.Combo.Input("if_unguidable", options=list(UNGUIDABLE), default=UNGUIDABLE[0], optional=True,
+                               tooltip="A model that has no gradient (quantised arithmetic, foreign compilers): stop "
+                               "with an error, or go on without guidance and say so."),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The restored latent."),
@@ -88,16 +104,16 @@ class ORAGSampler(io.ComfyNode):
     @classmethod
     def execute(cls, model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, seed: int, steps: int,
                 cfg: float, sampler: str, scheduler: str, strength: float, stage: int, control_net: Any = None,
-                guidance: Guidance | None = None, fusion: Fusion | None = None,
-                working_size: int = 0) -> io.NodeOutput:  # fmt: skip
+                guidance: Guidance | None = None, fusion: Fusion | None = None, working_size: int = 0,
+                checkpointing: bool = False, if_unguidable: str = UNGUIDABLE[0]) -> io.NodeOutput:  # fmt: skip
         if any(part is not None and not part.mask.any() for part in (guidance, fusion)):
             return io.NodeOutput(*pass_through(model, vae, image, fusion))
         sampling = Sampling(seed, stage, steps, cfg, sampler, scheduler, strength)
+        handling = Handling(working_size, checkpointing, if_unguidable == "go on")
         latent, trajectory, restored = run_stage(
-            model, positive, negative, vae, image, sampling, image, control_net, guidance, fusion,
-            working_size=working_size,
-        )  # fmt: skip
-        return io.NodeOutput({"samples": latent}, trajectory, restored)
+            model, positive, negative, vae, image, sampling, image, control_net, guidance, fusion, handling=handling
+        )
+        return io.NodeOutput({"samples": latent}, trajectory, restored, ui=shown(handling))
 
 
 class GlobalRestore(io.ComfyNode):
@@ -147,7 +163,7 @@ class GlobalRestore(io.ComfyNode):
         around = {"noise": None, "low frequencies": low_frequencies, "noised picture": lambda latent: latent}[start]
         latent, _, restored = run_stage(
             model, positive, negative, vae, image, sampling, hint, control_net, around=around,
-            working_size=working_size, keep=False,
+            handling=Handling(working_size), keep=False,
         )  # fmt: skip
         return io.NodeOutput(restored, {"samples": latent}, ui=ui.PreviewImage(restored, cls=cls))
 
@@ -169,6 +185,7 @@ class ORAGSamplerSelect(io.ComfyNode):
                 GuidanceSocket.Input("guidance", optional=True, tooltip="Unplugged: no guidance (Eq. 3)."),
                 FusionSocket.Input("fusion", optional=True, tooltip="Unplugged: no fusion (Eq. 4)."),
                 working_size_input(),
+                checkpointing_input(),
             ],
             outputs=[
                 io.Sampler.Output(display_name="sampler", tooltip="For SamplerCustomAdvanced."),
@@ -178,13 +195,15 @@ class ORAGSamplerSelect(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, sampler: str, guidance: Guidance | None = None,
-                fusion: Fusion | None = None, working_size: int = 0) -> io.NodeOutput:  # fmt: skip
+                fusion: Fusion | None = None, working_size: int = 0,
+                checkpointing: bool = False) -> io.NodeOutput:  # fmt: skip
         if guidance is not None and not guidance.mask.any():
             guidance = None
         if fusion is not None and isinstance(fusion.previous, Tensor):
             raise SedicError("There is no VAE here for the picture wired to Latent Mask Fuse; wire its LATENT there.")
         loop = {"working_size": working_size or native_size(model), "keep": False}
-        return io.NodeOutput(stage_sampler(solver_named(sampler), guidance, fusion, **loop), with_gradients(model))
+        stage = stage_sampler(solver_named(sampler), guidance, fusion, checkpoint=checkpointing, **loop)
+        return io.NodeOutput(stage, with_gradients(model))
 
 
 NODES = [ORAGSampler, GlobalRestore, ORAGSamplerSelect]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import comfy.latent_formats
 import comfy.model_base
+import comfy.model_management
 import comfy.sample
 import comfy.samplers
 import latent_preview
@@ -15,11 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..sedic.errors import SedicError
 from ..sedic.restoration.fusion import Fusion, Trajectory
 from ..sedic.restoration.guidance import Guidance
 from ..sedic.restoration.solvers import solver_named
 from ..sedic.restoration.starts import pad_to_multiple, stage_seed
-from .comfy_denoiser import stage_sampler, with_gradients
+from .comfy_denoiser import GradientError, stage_sampler, with_gradients
+from .progress import place_among_stages
 
 
 @dataclass(frozen=True)
@@ -39,53 +42,119 @@ class Sampling:
     denoise: float = 1.0
 
 
+@dataclass(frozen=True)
+class Handling:
+    """How a stage copes with the machine.
+
+    Attributes:
+        working_size: pixels a side that the network sees at once; 0: what it was made for.
+        checkpointing: whether guided updates keep few activations and compute the others twice.
+        go_on: whether a model that cannot be guided is sampled without guidance, instead of an error.
+        notes: filled with what the person who waits should know.
+    """
+
+    working_size: int = 0
+    checkpointing: bool = False
+    go_on: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Keeps a sentence for the node, and writes it into ComfyUI's log."""
+        self.notes.append(text)
+        logging.warning(text)
+
+
 def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, sampling: Sampling, hint: Tensor,
               control_net: Any = None, guidance: Guidance | None = None, fusion: Fusion | None = None,
-              around: Any = None, working_size: int = 0, **loop: Any) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
+              around: Any = None, handling: Handling | None = None,
+              **loop: Any) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
     """Samples one stage; (latent, trajectory, picture of ``image``'s size).
 
-    ``around`` makes the latent around which the noise lies from the picture's (None: 0, pure noise); ``working_size``
-    of 0 is the model's own; ``loop`` goes to :func:`~sedic.restoration.stages.restore`.
+    ``around`` makes the latent around which the noise lies from the picture's (None: 0, pure noise); ``loop`` goes to
+    :func:`~sedic.restoration.stages.restore`.
+
+    Raises:
+        SedicError: the model cannot be guided, or memory is full; says what to do.
     """
+    handling = handling or Handling()
+    size = handling.working_size or native_size(model)
+    vae = OnceEncoded(vae)
     height, width = image.shape[1:3]
     if control_net is not None:
         positive, negative = with_control([positive, negative], control_net, padded(hint), sampling.strength, vae)
     working = padded(image)
     latent_format = model.get_model_object("latent_format")
-    shape = (1, latent_format.latent_channels, working.shape[1] // 8, working.shape[2] // 8)
-    latent = torch.zeros(shape)
+    latent = torch.zeros(1, latent_format.latent_channels, working.shape[1] // 8, working.shape[2] // 8)
     if around is not None:
         latent = around(vae.encode(working[..., :3]))
-    record: list[Trajectory] = []
-    stage = stage_sampler(
-        solver_named(sampling.sampler),
-        None if guidance is None else replace(guidance, mask=on_canvas(guidance.mask, image)),
-        None
-        if fusion is None
-        else replace(fusion, mask=on_canvas(fusion.mask, image), previous=previous_latent(fusion.previous, vae)),
-        sampling.seed,
-        record.append,
-        working_size=working_size or native_size(model),
-        note=logging.warning,
-        **loop,
-    )
     if guidance is not None:
-        model = with_gradients(model)
-    seed = stage_seed(sampling.seed, sampling.stage)
-    samples = comfy.sample.sample_custom(
-        model,
-        comfy.sample.prepare_noise(latent, seed),
-        sampling.cfg,
-        stage,
-        noise_levels(model, sampling),
-        positive,
-        negative,
-        latent,
-        callback=latent_preview.prepare_callback(model, sampling.steps),
-        seed=seed,
-    )
-    trajectory = Trajectory(record[0].sigmas.cpu(), tuple(latent.cpu() for latent in record[0].latents))
-    return samples, trajectory, vae.decode(samples)[:, :height, :width]
+        guidance = replace(guidance, mask=on_canvas(guidance.mask, image))
+    if fusion is not None:
+        fusion = replace(fusion, mask=on_canvas(fusion.mask, image), previous=previous_latent(fusion.previous, vae))
+    seed, sigmas = stage_seed(sampling.seed, sampling.stage), noise_levels(model, sampling)
+    before, total = place_among_stages(sampling.steps)
+    tell = latent_preview.prepare_callback(model, total)
+
+    def sample(guidance: Guidance | None) -> tuple[Tensor, Trajectory]:
+        record: list[Trajectory] = []
+        stage = stage_sampler(
+            solver_named(sampling.sampler), guidance, fusion, sampling.seed, record.append, handling.checkpointing,
+            working_size=size, note=handling.note, **loop,
+        )  # fmt: skip
+        samples = comfy.sample.sample_custom(
+            model if guidance is None else with_gradients(model),
+            comfy.sample.prepare_noise(latent, seed), sampling.cfg, stage, sigmas, positive, negative, latent,
+            callback=lambda step, denoised, x, _: tell(before + step, denoised, x, total), seed=seed,
+        )  # fmt: skip
+        return samples, record[0]
+
+    try:
+        try:
+            samples, trajectory = sample(guidance)
+        except GradientError as error:
+            if not handling.go_on:
+                raise
+            handling.note(f"{str(error).split(';')[0]}: this stage ran without guidance.")
+            samples, trajectory = sample(None)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        comfy.model_management.unload_all_models()  # as ComfyUI does where it sees the error itself
+        raise SedicError(out_of_memory(guidance is not None, handling, size)) from error
+    kept = Trajectory(trajectory.sigmas.cpu(), tuple(latent.cpu() for latent in trajectory.latents))
+    return samples, kept, vae.decode(samples)[:, :height, :width]
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device's memory, or the machine's, is full."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def out_of_memory(guided: bool, handling: Handling, size: int) -> str:
+    """What to do when memory is full."""
+    help = ["turn checkpointing on"] if guided and not handling.checkpointing else []
+    help += ['read the "middle block" alone in Attention Guidance'] if guided else []
+    help.append(f"lower working_size (it is {size} here)" if size > 256 else "use a smaller model")
+    return f"Memory is full in a{' guided' if guided else ''} stage; {', or '.join(help)}."
+
+
+class OnceEncoded:
+    """A VAE that encodes the same picture once: a stage needs it as its start, as what stands before, and as hint."""
+
+    def __init__(self, vae: Any):
+        self._vae, self._seen = vae, []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._vae, name)
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """ComfyUI's latent of pixels (B, H, W, 3)."""
+        for known, latent in self._seen:
+            if known.shape == pixels.shape and torch.equal(known, pixels.to(known)):
+                return latent.clone()
+        latent = self._vae.encode(pixels)
+        self._seen.append((pixels, latent))
+        return latent.clone()
 
 
 def noise_levels(model: Any, sampling: Sampling) -> Tensor:

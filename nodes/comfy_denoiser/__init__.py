@@ -1,7 +1,7 @@
 """The denoiser on ComfyUI's own models, inside its samplers: Algorithm 1's inner loop as a SAMPLER.
 
 ``sampler`` runs the loop, ``denoiser`` asks the model, ``attention`` reads and ``control`` steers what runs meanwhile,
-``gradients`` makes a MODEL fit for backward passes.
+``gradients`` and ``casting`` make a MODEL fit for backward passes.
 """
 
 from .denoiser import ComfyDenoiser

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import comfy.ldm.modules.attention
-import torch
 from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import Upsample
 from torch import Tensor, nn
@@ -66,14 +65,19 @@ def _attending(block: Any) -> list[nn.Module]:
 
 @contextmanager
 def recording(modules: Sequence[nn.Module], latent: tuple[int, int], maps: list[AttentionMap]) -> Iterator[None]:
-    """While it lasts, every forward pass of ``modules`` adds its weights to ``maps``.
+    """While it lasts, a forward pass of ``modules`` adds its weights to ``maps``, and :class:`Stop` follows the last.
 
     Queries and keys are taken where the module's own projections give them, so that it does not matter what somebody
     else has put in place of the attention itself.
+
+    Args:
+        modules: one for each time that one is expected to run.
+        latent: (h, w) of the latent.
+        maps: filled in the order in which they run.
     """
     queries: dict[nn.Module, Tensor] = {}
     handles = []
-    for module in modules:
+    for module in dict.fromkeys(modules):
 
         def keep(_: nn.Module, inputs: Any, query: Tensor, module: nn.Module = module) -> None:
             queries[module] = query
@@ -81,6 +85,8 @@ def recording(modules: Sequence[nn.Module], latent: tuple[int, int], maps: list[
         def read(_: nn.Module, inputs: Any, key: Tensor, module: Any = module) -> None:
             weights = attention_weights(queries.pop(module), key, module.heads)
             maps.append(AttentionMap(weights, attention_grid(weights.shape[1], *latent)))
+            if len(maps) == len(modules):
+                raise Stop
 
         handles += [module.to_q.register_forward_hook(keep), module.to_k.register_forward_hook(read)]
     try:
@@ -88,23 +94,6 @@ def recording(modules: Sequence[nn.Module], latent: tuple[int, int], maps: list[
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def stopping_behind(module: nn.Module | None) -> Iterator[None]:
-    """Raises :class:`Stop` once this attention module has its keys; register it behind :func:`recording`."""
-    if module is None:
-        yield
-        return
-
-    def stop(*_: Any) -> None:
-        raise Stop
-
-    handle = module.to_k.register_forward_hook(stop)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -163,19 +152,3 @@ def checkpointing(network: nn.Module, read: Sequence[nn.Module]) -> Iterator[Non
     finally:
         for layer in layers:
             del layer.forward
-
-
-class _Scale(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, x: Tensor, factor: float) -> Tensor:
-        context.factor = factor
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return gradient * context.factor, None
-
-
-def scaled_gradient(x: Tensor, factor: float) -> Tensor:
-    """``x`` itself, whose gradient is multiplied by ``factor`` on its way back."""
-    return x if factor == 1 else _Scale.apply(x, factor)

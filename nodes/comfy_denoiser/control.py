@@ -28,7 +28,7 @@ class ControlStandIn:
     def get_control(self, *arguments: Any) -> Any:
         with ExitStack() as stack:
             stack.enter_context(torch.set_grad_enabled(self.through and torch.is_grad_enabled()))
-            for network in networks(self.control):
+            for network in set(networks(self.control)):
                 stack.enter_context(pytorch_attention(network))
             return self.control.get_control(*arguments)
 
@@ -40,10 +40,15 @@ def chain(control: Any) -> Iterator[Any]:
     yield control
 
 
-def networks(control: Any) -> list[torch.nn.Module]:
-    """The networks of a ControlNet and of those before it."""
-    found = [getattr(part, "control_model", None) for part in chain(control)]
-    return [network for network in found if network is not None]
+def networks(control: Any, sigma: Tensor | None = None) -> list[torch.nn.Module]:
+    """The networks of a ControlNet and of those before it; with ``sigma``, (1,), of those that act at it."""
+    found = []
+    for part in chain(control):
+        network, limits = getattr(part, "control_model", None), getattr(part, "timestep_range", None)
+        idle = sigma is not None and limits is not None and not limits[1] <= sigma[0] <= limits[0]
+        if network is not None and not idle:
+            found.append(network)
+    return found
 
 
 def prepare(control: Any, x: Tensor, sigma: Tensor) -> None:

@@ -14,23 +14,24 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...sedic.errors import SedicError
-from ...sedic.restoration.denoiser import ATTENTION_LAYERS, CONTROL_LAYERS, AttentionMap
+from ...sedic.restoration.denoiser import (
+    ATTENTION_LAYERS,
+    CONTROL_LAYERS,
+    HALF_PRECISION_SCALE,
+    AttentionMap,
+    scaled_gradient,
+)
 from .attention import (
     Stop,
     checkpointing,
     control_layers,
     recording,
-    scaled_gradient,
-    stopping_behind,
     unet_layers,
     use_pytorch,
 )
+from .casting import transient_weights
 from .control import ControlStandIn, networks, prepare, windowed
 from .gradients import clone_conditioning
-
-HALF_PRECISION_SCALE = 2.0**13
-"""Gradients of the energy lie around 1e-6, where half precision has few digits: they are scaled up for the network's
-backward pass and down again behind it."""
 
 
 class ComfyDenoiser:
@@ -70,21 +71,24 @@ class ComfyDenoiser:
                 if control is not None:
                     prepare(control, x.detach(), level)
             self.ready = True
-        control_networks = [] if control is None else networks(control)
+        control_networks = [] if control is None else networks(control, level)
         own = [m for n in control_networks for m in control_layers(n)] if CONTROL_LAYERS in layers else []
-        if CONTROL_LAYERS in layers and not own:
-            raise SedicError("There is no ControlNet with cross-attention in the conditioning; leave its layers out.")
         modules = [*own, *unet_layers(self.network, layers)]
+        if not modules:
+            raise SedicError(
+                f"No ControlNet with cross-attention acts at sigma {sigma.item():.3g}; read other layers, or widen its "
+                "range."
+            )
         maps: list[AttentionMap] = []
         if control is not None:
             condition = condition | {"control": ControlStandIn(control, through_control)}
-        scale = HALF_PRECISION_SCALE if self._dtype() == torch.float16 else 1.0
+        scale = HALF_PRECISION_SCALE if torch.float16 in self._precisions(control_networks) else 1.0
         with ExitStack() as stack:
-            if self.checkpoint:
-                for network in (self.network, *(control_networks if through_control else ())):
+            for network in {self.network, *(control_networks if through_control else ())}:
+                stack.enter_context(transient_weights(network))
+                if self.checkpoint:
                     stack.enter_context(checkpointing(network, modules))
             stack.enter_context(recording(modules, (x.shape[-2], x.shape[-1]), maps))
-            stack.enter_context(stopping_behind(modules[-1]))
             stack.enter_context(suppress(Stop))
             comfy.samplers.calc_cond_batch(
                 self.guider.inner_model,
@@ -95,8 +99,7 @@ class ComfyDenoiser:
             )
         if len(maps) < len(modules):
             raise SedicError(
-                f"This model's {' and '.join(layers)} was not reached at sigma {sigma.item():.3g}; choose another of "
-                f"{', '.join(ATTENTION_LAYERS)}, or let the ControlNet act there."
+                f"This model's {' and '.join(layers)} was not reached; choose another of {', '.join(ATTENTION_LAYERS)}."
             )
         return [AttentionMap(scaled_gradient(one.weights, scale), one.grid) for one in maps]
 
@@ -130,9 +133,10 @@ class ComfyDenoiser:
                 return {key: value for key, value in condition.items() if key not in ("area", "mask")}
         raise SedicError(f"No positive conditioning acts at sigma {level[0].item():.3g}; widen its timestep range.")
 
-    def _dtype(self) -> torch.dtype:
+    def _precisions(self, control_networks: list[Any]) -> set[torch.dtype]:
+        """In which the networks compute, or store what they may compute in."""
         inner = self.guider.inner_model
-        return inner.manual_cast_dtype or inner.get_dtype()
+        return {inner.manual_cast_dtype or inner.get_dtype(), *(network.dtype for network in control_networks)}
 
     def _guided_options(self, control: bool) -> dict[str, Any]:
         """The user's model options, with PyTorch's attention and without compilation."""

@@ -9,12 +9,15 @@ PROMPT = "red cup, a glossy red cup with a white rim"
 
 def sample(restore, scene, **options):
     """ORAG Sampler's outputs; ``options`` over four plain steps."""
+    return sample_node(restore, scene, **options).result
+
+
+def sample_node(restore, scene, **options):
+    """As :func:`sample`, with what the node shows."""
     sampling = {"seed": 3, "stage": 0, "steps": 4, "cfg": 2.0, "sampler": "euler", "scheduler": "simple"}
     inputs = {"model": scene.model, "positive": scene.positive, "negative": scene.negative, "vae": scene.vae}
     with torch.inference_mode():
-        return restore.ORAGSampler.execute(
-            **{**inputs, "image": scene.image, "strength": 1.0, **sampling, **options}
-        ).result
+        return restore.ORAGSampler.execute(**{**inputs, "image": scene.image, "strength": 1.0, **sampling, **options})
 
 
 def stock(scene, sampler="euler", control_net=None, scheduler="simple", steps=4, **options):

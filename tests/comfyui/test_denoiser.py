@@ -7,14 +7,23 @@ import torch
 
 from .scene import guidance, sample, stock
 
-
-@pytest.mark.parametrize("sampler", ["euler", "heun", "dpm_2"])
-def test_without_guidance_and_fusion_the_latent_is_the_stock_samplers_bit_for_bit(comfy, restore, stage, sampler):
-    latent, _, _ = sample(restore, stage, sampler=sampler)
-    assert torch.equal(latent["samples"], stock(stage, sampler))
+SAMPLERS = ("euler", "euler_ancestral", "heun", "dpm_2", "ddim", "dpmpp_2m")
 
 
-def test_control_net_plugged_in_is_the_stock_apply_node_bit_for_bit(comfy, restore, stage):
+@pytest.mark.parametrize("scheduler", ["simple", "karras", "normal", "ddim_uniform", "beta"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_without_guidance_and_fusion_the_latent_is_the_stock_samplers_bit_for_bit(restore, stage, sampler, scheduler):
+    latent, _, _ = sample(restore, stage, sampler=sampler, scheduler=scheduler, steps=3)
+    expected = stock(stage, sampler, scheduler=scheduler, steps=3)
+    assert torch.equal(latent["samples"], expected)
+    assert expected.std() > 0.1
+
+
+def test_every_sampler_that_the_node_offers_is_among_those_proven_exact(restore):
+    assert set(restore.SOLVERS) == set(SAMPLERS)
+
+
+def test_control_net_plugged_in_is_the_stock_apply_node_bit_for_bit(restore, stage):
     latent, _, _ = sample(restore, stage, control_net=stage.control_net)
     plain, _, _ = sample(restore, stage)
     assert torch.equal(latent["samples"], stock(stage, "euler", stage.control_net))

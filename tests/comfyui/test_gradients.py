@@ -103,7 +103,7 @@ def test_several_layers_are_read_together_with_the_control_nets(gradient):
 
 
 def test_layers_of_a_control_net_that_is_not_there_are_an_error(gradient, library):
-    with pytest.raises(library.errors.SedicError, match="no ControlNet with cross-attention"):
+    with pytest.raises(library.errors.SedicError, match="No ControlNet with cross-attention"):
         gradient(with_control_net=False, layers=("control net",))
 
 
@@ -134,28 +134,45 @@ def test_blocks_behind_the_last_layer_read_are_never_computed(gradient, stage):
     assert runs == {"control net": 3, "middle": 2, "output 0": 1, "output 1": 1}
 
 
-def test_checkpointing_gives_the_same_gradient_and_keeps_less(gradient):
-    kept = []
+@pytest.fixture
+def with_bytes_kept(gradient):
+    """Called as ``gradient``: its result, and the bytes that autograd keeps for the backward pass."""
 
-    def bytes_kept(checkpoint):
-        total = {}
+    def run(*arguments, **settings):
+        kept = {}
 
         def pack(tensor):
-            total[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
             return tensor
 
-        def choose(bound):
-            bound.checkpoint = checkpoint
-
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            result = gradient(choose)
-        kept.append(sum(total.values()))
-        return result
+            return *gradient(*arguments, **settings), sum(kept.values())
 
-    (energy, plain), (same, again) = bytes_kept(False), bytes_kept(True)
+    return run
+
+
+def test_checkpointing_gives_the_same_gradient_and_keeps_less(with_bytes_kept):
+    energy, plain, much = with_bytes_kept()
+    same, again, little = with_bytes_kept(lambda bound: setattr(bound, "checkpoint", True))
     assert energy == same
     torch.testing.assert_close(plain, again, rtol=1e-4, atol=1e-9)
-    assert kept[1] < 0.6 * kept[0]
+    assert little < 0.6 * much
+
+
+def test_weights_that_are_cast_for_each_layer_are_not_kept_as_cast(with_bytes_kept, stage, monkeypatch):
+    """Half precision on a machine that computes in float32: ComfyUI's manual cast."""
+    network = stage.model.model.diffusion_model
+    for module in network.modules():
+        if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):
+            module.weight.data = module.weight.data.half()
+            module.comfy_cast_weights = True
+    stage.model.model.manual_cast_dtype = torch.float32
+    _, lean, little = with_bytes_kept(with_control_net=False)
+    monkeypatch.setattr("comfyui_sedic.nodes.comfy_denoiser.casting._casts", lambda module: False)
+    _, plain, much = with_bytes_kept(with_control_net=False)
+    torch.testing.assert_close(lean, plain, rtol=1e-4, atol=1e-9)
+    block = network.middle_block[1].transformer_blocks[0]
+    assert much - little > 4 * sum(m.weight.numel() for m in (block.attn1.to_q, block.attn1.to_k, block.ff.net[2]))
 
 
 def test_attention_that_somebody_else_has_put_in_place_stays(gradient, stage):
@@ -174,3 +191,22 @@ def test_attention_that_somebody_else_has_put_in_place_stays(gradient, stage):
     replaced, _ = gradient(model=model)
     assert calls == [("middle", 0)]
     assert replaced != plain
+
+
+def test_attention_kernel_without_a_backward_is_not_used(gradient, monkeypatch):
+    """Neither in the UNet nor in the ControlNet, to which ComfyUI gives no options."""
+    import comfy.ldm.modules.attention as attention
+
+    _, expected = gradient()
+    calls = []
+
+    @attention.wrap_attn
+    def fast(*arguments, **options):
+        calls.append(1)
+        options.pop("transformer_options", None)
+        return attention.attention_pytorch(*arguments, **options).detach()
+
+    monkeypatch.setattr(attention, "optimized_attention", fast)
+    _, found = gradient()
+    assert torch.equal(found, expected)
+    assert not calls

@@ -1,0 +1,68 @@
+"""What a piece of computation costs, independently of how busy the machine is: operations, bytes, processor time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass
+class Cost:
+    """Floating-point operations; most bytes alive at once beyond those at the start; seconds of this thread."""
+
+    operations: int = 0
+    peak: int = 0
+    seconds: float = 0.0
+
+
+class _Bytes(TorchDispatchMode):
+    """Follows every tensor that an operation makes; views share their storage and count once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        result = function(*arguments, **(options or {}))
+        views = any(value.alias_info is not None for value in function._schema.returns)
+        made = [] if views else [t for t in tree_leaves(result) if isinstance(t, torch.Tensor)]
+        for key, (reference, size) in list(self.alive.items()):
+            if reference.expired():
+                del self.alive[key]
+                self.now -= size
+        for tensor in made:
+            storage = tensor.untyped_storage()
+            if storage._cdata in self.alive:
+                continue
+            self.alive[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+            self.now += storage.nbytes()
+        self.peak = max(self.peak, self.now)
+        return result
+
+
+@contextmanager
+def counted() -> Iterator[Cost]:
+    """Counts operations and bytes of what runs inside; slows it down, so its seconds mean nothing and stay 0."""
+    cost = Cost()
+    with FlopCounterMode(display=False) as operations, _Bytes() as memory:
+        yield cost
+    cost.operations, cost.peak = operations.get_total_flops(), memory.peak
+
+
+@contextmanager
+def timed() -> Iterator[Cost]:
+    """Processor time of this thread inside: with one thread, what the work takes however busy the machine is."""
+    cost = Cost()
+    start = time.thread_time()
+    yield cost
+    cost.seconds = time.thread_time() - start
