@@ -59,7 +59,7 @@ def working_size_input() -> Any:
 def checkpointing_input() -> Any:
     """The widget that trades time for memory."""
     return io.Boolean.Input("checkpointing", default=False, optional=True,
-                            tooltip="Guided steps with about half the memory and a third more time.")  # fmt: skip
+                            tooltip="Guided updates take a fifth less memory and a third more time.")  # fmt: skip
 
 
 def shown(handling: Handling) -> Any:
