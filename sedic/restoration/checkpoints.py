@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import SedicError
 from ..models.embedded import tokenizer
-from .diffusers_denoiser import TILE_TYPE, DiffusersModels
+from .diffusers_denoiser import TILE_TYPE, DiffusersModels, in_tiles
 
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt", ".bin")
 UNET = "model.diffusion_model."
@@ -97,7 +97,7 @@ def checkpoint_models(state: State, name: str) -> DiffusersModels:
         if prefix.endswith("model."):  # OpenCLIP fills with 0
             one.pad_token = one.convert_ids_to_tokens(0)
     return DiffusersModels(
-        autoencoder=autoencoder, unet=unet, controlnet=None, text_encoder=encoders[0], tokenizer=words[0],
+        autoencoder=in_tiles(autoencoder), unet=unet, controlnet=None, text_encoder=encoders[0], tokenizer=words[0],
         text_encoder_2=encoders[1] if len(encoders) > 1 else None, tokenizer_2=words[1] if len(words) > 1 else None,
         prediction=prediction_of(state),
     )  # fmt: skip

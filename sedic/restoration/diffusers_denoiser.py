@@ -25,7 +25,16 @@ from .schedules import SCHEDULES, noise_levels
 CHUNK = 75  # tokens between CLIP's start and end token
 CELL = 8  # pixels of the picture's side in a latent cell
 TILE_TYPE = 6  # number of "tile" among a union ControlNet's conditions
+AUTOENCODER_TILE = 1024  # pixels: bounds its memory, and leaves ordinary pictures whole
 KEPT_TEXTS = 16  # encoded texts that are kept: one picture has at most eight and the negative one
+
+
+def in_tiles(autoencoder: Any) -> Any:
+    """diffusers' AutoencoderKL, told to take pictures beyond :data:`AUTOENCODER_TILE` in overlapping tiles."""
+    autoencoder.enable_tiling()
+    autoencoder.tile_sample_min_size = AUTOENCODER_TILE
+    autoencoder.tile_latent_min_size = AUTOENCODER_TILE // CELL
+    return autoencoder
 
 
 class _Stop(Exception):

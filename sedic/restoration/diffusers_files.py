@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SedicError
-from .diffusers_denoiser import DiffusersModels
+from .diffusers_denoiser import DiffusersModels, in_tiles
 
 
 def read_folder(folder: Path, device: str = "cpu") -> DiffusersModels:
@@ -48,7 +48,7 @@ def read_folder(folder: Path, device: str = "cpu") -> DiffusersModels:
         second["text_encoder_2"] = read("text_encoder_2", transformers.CLIPTextModelWithProjection).to(device)
         second["tokenizer_2"] = read("tokenizer_2", transformers.CLIPTokenizer)
     return DiffusersModels(
-        autoencoder=read("vae", diffusers.AutoencoderKL, **plain).to(device),
+        autoencoder=in_tiles(read("vae", diffusers.AutoencoderKL, **plain).to(device)),
         unet=unet,
         controlnet=controlnet,
         text_encoder=read("text_encoder", transformers.CLIPTextModel).to(device),

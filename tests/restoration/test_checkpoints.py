@@ -163,6 +163,27 @@ def test_sd21_at_768_is_told_from_sd21_base(folders, tmp_path, spread, predictio
     assert models.controlnet is None
 
 
+def test_a_large_picture_goes_through_the_autoencoder_in_tiles(folders, monkeypatch):
+    models = folders[1]["sd15"]
+    assert models.autoencoder.use_tiling
+    assert models.autoencoder.tile_sample_min_size == 1024
+    seen: list[tuple[int, ...]] = []
+    monkeypatch.setattr(models.autoencoder, "tile_sample_min_size", 64)
+    monkeypatch.setattr(models.autoencoder, "tile_latent_min_size", 8)
+    hooks = [part.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-2:]))
+             for part in (models.autoencoder.encoder, models.autoencoder.decoder)]  # fmt: skip
+    try:
+        latent = models.encode(torch.rand(1, 3, 128, 192))
+        picture = models.decode(latent)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert latent.shape == (1, 4, 16, 24)
+    assert picture.shape == (1, 3, 128, 192)
+    assert len(seen) > 8
+    assert max(max(size) for size in seen) == 64
+
+
 # Folders that do not do
 
 
