@@ -48,6 +48,7 @@ def test_another_picture_question_model_or_seed_is_asked_anew(server, tmp_path):
 
     assert again()
     assert again(seed=1)
+    assert server.asked[-1]["seed"] == 1
     assert again(limits=Limits(2))
     assert again(limits=Limits(name_words=2))
     assert again(endpoint=server.endpoint(model="other eyes"))
