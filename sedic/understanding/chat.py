@@ -1,8 +1,8 @@
 """Asks an OpenAI-compatible endpoint (OpenAI, vLLM, llama.cpp, Ollama, LM Studio, …), with the faults of real ones.
 
 The ``openai`` package sends, waits and asks again: on 408, 409, 429 and 5xx, when the connection breaks and when time
-runs out, twice at most, after the server's ``Retry-After`` (two minutes at most) or about 0.5 s, then 1 s. Here is what
-it leaves open: options that an endpoint does not know, endpoints that take no pictures, sentences that never hold a key.
+runs out, twice at most, after the server's ``Retry-After`` (two minutes at most) or about 0.5 s, then 1 s. Left for
+here: options that an endpoint does not know, endpoints that take no pictures, sentences that never hold a key.
 """
 
 from __future__ import annotations
