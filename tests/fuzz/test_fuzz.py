@@ -14,6 +14,7 @@ import pytest
 from sedic.bitstream import SedicFile, StreamReader
 
 from . import target
+from .seeds import seeds
 
 CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
 SECONDS = os.environ.get("SEDIC_FUZZ_SECONDS", "60")
@@ -22,6 +23,12 @@ SECONDS = os.environ.get("SEDIC_FUZZ_SECONDS", "60")
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
 def test_the_corpus_keeps_the_promises(path):
     target.check(path.read_bytes())
+
+
+@pytest.mark.parametrize(("name", "data"), seeds().items(), ids=seeds())
+def test_every_coder_keeps_the_promises(name, data):
+    assert not SedicFile.from_bytes(data).missing
+    target.check(data)
 
 
 def test_mending_reaches_what_damaged_check_values_hide():
