@@ -115,10 +115,10 @@ def parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=commands.compare)
 
     train = kinds.add_parser("train", help="make the shipped weights and tables again")
-    train.add_argument("what", choices=("text", "masks", "autoencoder", "diffusion"))
+    train.add_argument("what", choices=("text", "trigram", "huffman", "masks", "autoencoder", "diffusion"))
     train.add_argument("--data", type=Path, required=True, metavar="DIR")
     train.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a run found there is resumed")
-    train.add_argument("--minutes", type=float, metavar="N", help="budget of autoencoder and diffusion")
+    train.add_argument("--minutes", type=float, metavar="N", help="budget of text, autoencoder and diffusion")
     train.set_defaults(run=commands.train)
 
     demo = kinds.add_parser("demo", help="encode and decode the shipped photograph, without ComfyUI")

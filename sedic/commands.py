@@ -221,7 +221,7 @@ def train(options: argparse.Namespace) -> None:
 
     module = importlib.import_module(f".training.{options.what}", __package__)
     try:
-        if options.what in ("text", "masks"):
+        if options.what in ("trigram", "huffman", "masks"):
             module.train(options.data, options.output)
         else:
             config = module.Config()

@@ -8,20 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SedicError
+from . import bitstream, pictures
 from .decoder import measure as measure_decoder
 from .energy import VARIANTS
-from .pictures import measure
 
 
 def main() -> int:
     """Runs a measurement; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m sedic.bench")
     commands = parser.add_subparsers(required=True, metavar="NAME")
-    pictures = commands.add_parser("pictures", help="bytes per component, PSNR and MS-SSIM of a folder of pictures")
-    pictures.add_argument("--images", type=Path, required=True, metavar="DIR", help="NAME.png with NAME.json beside it")
-    pictures.add_argument("--reference", default="av1", metavar="NAME[:QUALITY]")
-    pictures.add_argument("--decode", type=int, default=0, metavar="N", help="also restore the first N pictures")
-    pictures.set_defaults(run=lambda o: measure(o.images, o.reference, o.decode))
+    picture = commands.add_parser("pictures", help="bytes per component, PSNR and MS-SSIM of a folder of pictures")
+    picture.add_argument("--images", type=Path, required=True, metavar="DIR", help="NAME.png with NAME.json beside it")
+    picture.add_argument("--reference", default="av1", metavar="NAME[:QUALITY]")
+    picture.add_argument("--decode", type=int, default=0, metavar="N", help="also restore the first N pictures")
+    picture.set_defaults(run=lambda o: pictures.measure(o.images, o.reference, o.decode))
+
+    file = commands.add_parser("bitstream", help="words, masks and whole files beside other compressors")
+    file.add_argument("--text", type=Path, metavar="DIR", help="the folder that holds text/ with descriptions")
+    file.add_argument("--images", type=Path, metavar="DIR", help="NAME.png with NAME.json and masks beside it")
+    file.set_defaults(run=lambda o: bitstream.measure(o.text, o.images))
     _add_decoder(commands)
     options = parser.parse_args()
     try:

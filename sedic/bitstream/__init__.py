@@ -23,7 +23,7 @@ A complete round trip:
 >>> bool((again.semantics.objects[0].mask == mask).all())
 True
 >>> [(section.name, section.bytes) for section in again.sections]
-[('header', 12), ('reference', 11), ('overall', 10), ('object1', 26)]
+[('header', 12), ('reference', 11), ('overall', 9), ('object1', 22)]
 >>> sum(section.bytes for section in again.sections) == len(data)
 True
 

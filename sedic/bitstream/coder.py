@@ -31,6 +31,7 @@ from ..errors import SedicError
 Categorical, Uniform = constriction.stream.model.Categorical, constriction.stream.model.Uniform
 WHOLE = 1 << 24  # constriction's fixed-point precision
 SYMBOL_WORK, COUNTS_PER_WORK = 3, 128  # measured, with what a caller does around it: see `spend`
+RUN = 128  # of `one_of_many`
 
 
 class BitstreamError(SedicError):
@@ -60,6 +61,15 @@ class Encoder:
         """Writes ``index`` under a distribution in proportion to ``counts`` (see :func:`interval_widths`)."""
         self.work += len(counts) // COUNTS_PER_WORK
         self.encode(index, _model(counts))
+
+    def one_of_many(self, index: int, counts: np.ndarray) -> None:
+        """Writes ``index`` as :meth:`symbol` does, in two steps: which run of 128 symbols, and which of them.
+
+        With thousands of symbols this is many times quicker. ``counts`` (n,) int64, 128 divides n, all above 0.
+        """
+        runs = counts.reshape(-1, RUN)
+        self.symbol(index // RUN, runs.sum(1))
+        self.symbol(index % RUN, runs[index // RUN])
 
     def bit(self, bit: bool, ones: int, total: int) -> None:
         """Writes one bit which is 1 with probability ``ones / total``; 0 < total < 2³⁸."""
@@ -134,6 +144,12 @@ class Decoder:
         """Mirrors :meth:`Encoder.symbol`."""
         self.spend(len(counts) // COUNTS_PER_WORK)
         return self._decode(_model(counts))
+
+    def one_of_many(self, counts: np.ndarray) -> int:
+        """Mirrors :meth:`Encoder.one_of_many`."""
+        runs = counts.reshape(-1, RUN)
+        run = self.symbol(runs.sum(1))
+        return run * RUN + self.symbol(runs[run])
 
     def bit(self, ones: int, total: int) -> bool:
         """Mirrors :meth:`Encoder.bit`."""

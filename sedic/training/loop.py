@@ -26,12 +26,24 @@ class Run:
         minutes: the run's budget over all its resumptions.
         rate: peak learning rate.
         decay: of the exponential moving average of the weights, per step.
+        weight_decay: AdamW's.
+        clip: largest norm of the gradient.
     """
 
-    def __init__(self, folder: Path, model: Any, minutes: float, rate: float, decay: float = 0.998):
+    def __init__(
+        self,
+        folder: Path,
+        model: Any,
+        minutes: float,
+        rate: float,
+        decay: float = 0.998,
+        weight_decay: float = 1e-4,
+        clip: float = 1.0,
+    ):
         self.folder, self.model, self.minutes, self.rate, self.decay = folder, model, minutes, rate, decay
+        self.clip = clip
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
+            model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True
         )
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.step, self.seconds = 0, 0.0
@@ -87,7 +99,7 @@ class Run:
                 )
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
-            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
             self.optimizer.step()
             decay = min(self.decay, (1 + self.step) / (10 + self.step))
             with torch.no_grad():

@@ -1,241 +1,217 @@
-"""Makes the table of text coder 1 from image descriptions.
+"""Trains text coder 2: pieces of words, and the recurrent network that predicts them.
 
-``python -m sedic.training.text DATA OUT.npz`` with DATA the folder that holds ``text/lmm_train.txt``,
-``text/captions_train.txt`` and, parallel to them, ``.src`` files that name each line's source. Takes half a minute;
-the same lines give the same bytes. ``python -m sedic.training.text measure DATA`` prints what texts then cost.
+``sedic train text --data DATA -o RUN`` with DATA the folder that holds ``text/``; resumes a run found in RUN, and
+writes RUN/text2.npz. Embeddings may start from those of a pretrained sentence encoder (``Config.embeddings``), which
+know rare words from far more text than there is here.
 """
 
 from __future__ import annotations
 
-import sys
+import string
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ..bitstream.coder import Encoder
-from ..bitstream.text import DETAIL, NAME, OVERALL
-from ..bitstream.text.trigram import (
-    CODE_POINT,
-    END,
-    LETTER_END,
-    LETTERS,
-    SPELLED,
-    START_CLASS,
-    TrigramCoder,
-    is_word,
-    split_tokens,
-    token_class,
-)
-from ..semantics import Semantics
+from ..bitstream.text import DETAIL, OVERALL
+from ..bitstream.text.network import FIRST_KIND
+from ..bitstream.text.pieces import END, FIRST_CHARACTER, INSIDE, Pieces
+from ..bitstream.text.tokens import is_word, split_tokens
+from .byte_pairs import learn_merges
+from .descriptions import OBJECTS, Documents, Line, Text, read_held_out, read_lines
+from .loop import Run
+from .quantise import quantised
+from .surface import surface
+from .trigram import WEIGHTS
 
-# How often a line of a source counts: an object's description is nearest to what the files hold, then dense texts.
-WEIGHTS = {
-    "iiw-objects": 8,
-    **dict.fromkeys(("comprecap-GPT-4o", "iiw-human", "dpg-bench", "docci-human"), 4),
-    **dict.fromkeys(("vbench-gpt", "vbench-wan", "iiw-p5b", "image-textualization"), 2),
-}
-BIGRAM_DISCOUNT, TRIGRAM_DISCOUNT = 1, 6  # what is left of a count at or below them is nothing: it is not stored
-# Where a noun phrase at the start of a description ends.
-PHRASE_ENDS = (
-    "is are was were be has have had with in on of that and at by to from for sits sitting standing stands lying can "
-    "appears features shows depicts wearing holding as stretches extends seen visible positioned located placed "
-    "hanging parked made featuring which who while walking looking riding playing . , ; : ( ) - ' \""
-)
-MOST_NAME_WORDS = 4
-
-Line = list[tuple[str, bool, int]]
-
-
-def read_lines(data: Path) -> list[tuple[Line, str]]:
-    """The training texts as tokens, each with its source."""
-    lines = []
-    for name in ("lmm_train", "captions_train"):
-        texts = (data / "text" / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
-        sources = (data / "text" / f"{name}.src").read_text(encoding="utf-8").rstrip("\n").split("\n")
-        lines += [(split_tokens(t), s.split("\t")[0]) for t, s in zip(texts, sources, strict=True)]
-    return lines
-
-
-def leading_name(line: Line) -> list[str]:
-    """The noun phrase after an article that opens a description, as an example of an object's name; may be empty."""
-    words, ends = [word for word, _, _ in line], PHRASE_ENDS.split()
-    if words[0] not in ("a", "an", "the"):
-        return []
-    end = next((i for i, word in enumerate(words) if word in ends), 0)
-    return words[1:end] if 1 < end <= MOST_NAME_WORDS + 1 else []
-
-
-def train(data: Path, out: Path) -> None:
-    """Counts words, pairs and triples and writes the table of :class:`sedic.bitstream.text.trigram.WordModel`.
-
-    Args:
-        data: the folder with ``text/``.
-        out: the npz to write; an existing one is replaced.
-    """
-    lines = read_lines(data)
-    frequency: Counter[str] = Counter()
-    for line, source in lines:
-        for word, _, _ in line:
-            frequency[word] += WEIGHTS.get(source, 1)
-    words = sorted((w for w, n in frequency.items() if n > 1 and w != "\n"), key=lambda w: (-frequency[w], w))
-    ids = {word: i for i, word in enumerate(words, CODE_POINT + 1)}
-    size = len(words) + CODE_POINT + 1
-
-    def index(word: str) -> int:
-        return ids.get(word, SPELLED if is_word(word) else CODE_POINT)
-
-    triples: Counter[tuple[int, int, int]] = Counter()
-    for start, line_words, weight in _sequences(lines):
-        history = (size + start, size + start)
-        for i in [*map(index, line_words), END]:
-            triples[history[0], history[1], i] += weight
-            history = (history[1], i)
-    # Lower orders count in how many histories a word occurs (Kneser–Ney), but after a start, where there is only one.
-    pairs: Counter[tuple[int, int]] = Counter()
-    for (_, second, follower), n in triples.items():
-        pairs[second, follower] += n if second >= size else 1
-    unigrams = np.ones(size, np.uint32)
-    for _, follower in pairs:
-        unigrams[follower] += 2
-
-    bigrams = _histories({((second,), follower): n for (second, follower), n in pairs.items()}, BIGRAM_DISCOUNT)
-    trigrams = _histories({((a, b), follower): n for (a, b, follower), n in triples.items()}, TRIGRAM_DISCOUNT)
-    trigrams = {history: row for history, row in trigrams.items() if row.words}
-    histories = sorted(trigrams)
-    largest = int(unigrams.sum()) * max(map(_total, bigrams.values())) * max(map(_total, trigrams.values()))
-    if largest >= 1 << 62:
-        raise ValueError(f"The counts multiply to {largest}, beyond 64 bits; lower WEIGHTS.")
-    table: dict[str, Any] = dict(
-        words=np.frombuffer("\n".join(words).encode(), np.uint8),
-        unigrams=unigrams,
-        trigram_first=np.array([a for a, _ in histories], np.uint16),
-        trigram_second=np.array([b for _, b in histories], np.uint16),
-        **_arrays("bigram", [bigrams.get((i,), History([], [], 1)) for i in range(size + 3)]),
-        **_arrays("trigram", [trigrams[h] for h in histories]),
-        **_surface(lines, index, size),
-        spelling=_spelling([w for w in frequency if is_word(w)]),
-    )
-    np.savez_compressed(out, **table)
-
-
-def _sequences(lines: list[tuple[Line, str]]) -> Iterator[tuple[int, list[str], int]]:
-    for line, source in lines:
-        weight = WEIGHTS.get(source, 1)
-        words = [word for word, _, _ in line]
-        yield DETAIL if source == "iiw-objects" else OVERALL, words, weight
-        name = leading_name(line)
-        if weight > 1 and name:
-            yield NAME, name, weight
+RARE = 8  # other characters that count no more often are written as code points
+VALIDATED = 500  # held-out lines
 
 
 @dataclass
-class History:
-    """The words that follow a history, their discounted counts, and the rest that the lower order shares out."""
+class Config:
+    """The shipped table was made with these values."""
 
-    words: list[int]
-    counts: list[int]
-    rest: int
-
-
-def _total(row: History) -> int:
-    return sum(row.counts) + row.rest
-
-
-def _histories(counts: dict[tuple[tuple[int, ...], int], int], discount: int) -> dict[tuple[int, ...], History]:
-    rows: dict[tuple[int, ...], History] = {}
-    for (history, word), n in sorted(counts.items()):
-        row = rows.setdefault(history, History([], [], 1))
-        row.rest += min(n, discount)
-        if n > discount:
-            row.words.append(word)
-            row.counts.append(n - discount)
-    return rows
+    minutes: float = 78
+    pieces: int = 8192
+    embedding: int = 192
+    hidden: int = 512
+    texts: int = 48  # side by side in a batch
+    length: int = 64  # pieces between updates; the network's state lives on
+    rate: float = 3.5e-3
+    dropout: float = 0.25
+    embeddings: Path | None = None  # folder with a BERT's vocab.txt and model.safetensors
+    seed: int = 0
 
 
-def _arrays(order: str, rows: list[History]) -> dict[str, np.ndarray]:
+class Predictor(nn.Module):
+    """:class:`sedic.bitstream.text.lstm.Network` in floating point; one embedding serves its input and its output."""
+
+    def __init__(self, pieces: int, embedding: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(pieces, embedding)
+        self.lstm = nn.LSTM(embedding, hidden)
+        self.proj = nn.Linear(hidden, embedding)
+        self.bias = nn.Parameter(torch.zeros(pieces))
+        self.dropout = dropout
+        nn.init.normal_(self.emb.weight, std=0.1)
+
+    def forward(self, pieces: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """(T, B) pieces to logits of the ones that follow, (T, B, V), and the state behind them."""
+        embedded = F.dropout(self.emb(pieces), 0.7 * self.dropout, self.training)
+        hidden, state = self.lstm(embedded, state)
+        projected = self.proj(F.dropout(hidden, self.dropout, self.training))
+        return F.linear(F.dropout(projected, 0.5 * self.dropout, self.training), self.emb.weight, self.bias), state
+
+
+def train(data: Path, out: Path, config: Config) -> None:
+    """Trains, or resumes, in ``out``, and writes ``text2.npz`` there.
+
+    Args:
+        data: the folder with ``text/``.
+        out: the run's folder.
+        config: sizes, time, learning rate.
+    """
+    torch.manual_seed(config.seed)
+    lines = read_lines(data)
+    vocabulary = learn_vocabulary(lines, config.pieces)
+    pieces = Pieces(vocabulary["characters"].tobytes().decode(), vocabulary["merges"])
+    model = Predictor(len(pieces.texts), config.embedding, config.hidden, config.dropout)
+    documents = Documents(lines)
+    start(model, pieces, documents, config.embeddings)
+    run = Run(out, model, config.minutes, config.rate, weight_decay=0.01, clip=0.5)
+    batches = stream(documents, pieces, config, first_pass=run.step)
+    state: Any = None
+
+    def losses() -> dict[str, Tensor]:
+        nonlocal state
+        block = next(batches)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, state = model(block[:-1], state)
+        state = tuple(part.detach() for part in state)
+        return {"nats": _nats(logits, block[1:])}
+
+    held_out = [
+        torch.tensor(numbered([Text(DETAIL if source == OBJECTS else OVERALL, words)], pieces))
+        for words, source in ((_words(text), source) for text, source in read_held_out(data)[:VALIDATED])
+    ]
+
+    @torch.no_grad()
+    def validate(average: Any) -> dict[str, float]:
+        total = torch.zeros(2)
+        for text in held_out:
+            with torch.autocast("cpu", torch.bfloat16):
+                logits, _ = average(text[:-1, None])
+            total += torch.tensor([_nats(logits, text[1:, None]).item() * (len(text) - 1), len(text) - 1])
+        return {"held_out_bits": (total[0] / total[1] / np.log(2)).item()}
+
+    run.train(losses, validate)
+    looks = surface(
+        [(line.tokens, WEIGHTS.get(line.source, 1)) for line in lines],
+        lambda word: pieces.cut(word)[0],
+        len(pieces.texts),
+    )
+    table: dict[str, Any] = vocabulary | looks | quantised(run.average.state_dict())
+    np.savez_compressed(out / "text2.npz", **table)
+
+
+def learn_vocabulary(lines: list[Line], size: int) -> dict[str, np.ndarray]:
+    """The table's ``characters`` and ``merges`` for a vocabulary of ``size`` pieces."""
+    frequency: Counter[str] = Counter()
+    for line in lines:
+        for word, _, _ in line.tokens:
+            frequency[word] += WEIGHTS.get(line.source, 1)
+    usual = string.punctuation + string.digits
+    others = [w for w, n in frequency.items() if not is_word(w) and n > RARE and w not in usual]
+    characters = usual + "".join(others)
+    letters = Pieces(characters, np.zeros((0, 2)))
+    words = {word: n for word, n in frequency.items() if is_word(word)}
+    merges = learn_merges(words, size - len(letters.texts))
+    numbers = {text: i for i, text in enumerate(letters.texts)}
+    for number, (a, b) in enumerate(merges, len(letters.texts)):
+        numbers[a + b[len(INSIDE) :]] = number
+    pairs = [(numbers[a], numbers[b]) for a, b in merges]
     return {
-        f"{order}_ends": np.cumsum([len(row.words) for row in rows], dtype=np.uint32),
-        f"{order}_words": np.array([w for row in rows for w in row.words], np.uint16),
-        f"{order}_counts": np.array([n for row in rows for n in row.counts], np.uint32),
-        f"{order}_rest": np.array([row.rest for row in rows], np.uint32),
+        "characters": np.frombuffer(characters.encode(), np.uint8),
+        "merges": np.array(pairs, np.uint16).reshape(-1, 2),
     }
 
 
-def _surface(lines: list[tuple[Line, str]], index: Callable[[str], int], size: int) -> dict[str, np.ndarray]:
-    """Counts of spaces and capitals; each word's own capitals lean on those of all words."""
-    spaces = np.ones((START_CLASS + 1, START_CLASS + 1, 2), np.int64)
-    first_capitals = np.ones((2, 3), np.int64)
-    capitals = np.zeros((size, 3), np.int64)
-    for line, source in lines:
-        weight = WEIGHTS.get(source, 1)
-        before = ""
-        for word, spaced, capital in line:
-            spaces[token_class(before) if before else START_CLASS, token_class(word), int(spaced)] += weight
-            if is_word(word):
-                if not before or before in ".!?":
-                    first_capitals[1 if before else 0, capital] += weight
-                else:
-                    capitals[index(word), capital] += weight
-            before = word
-    common = capitals.sum(0) + 1
-    capitals = capitals * 250 // np.maximum(capitals.sum(1, keepdims=True), 250) + 1 + 4 * common // common.sum()
-    return {
-        "spaces": spaces.astype(np.uint32),
-        "first_capitals": first_capitals.astype(np.uint32),
-        "capitals": capitals.astype(np.uint8),
-    }
+def numbered(document: Sequence[Text], pieces: Pieces) -> list[int]:
+    """A document as the coder sees it: for each text its kind, its pieces, the end."""
+    result = []
+    for text in document:
+        result += [FIRST_KIND + text.kind, *(piece for word in text.words for piece in pieces.cut(word)), END]
+    return result
 
 
-def _spelling(words: list[str]) -> np.ndarray:
-    """Counts of letters after two letters, each different word once."""
-    counts = np.ones((LETTER_END + 1,) * 3, np.uint16)
-    for word in words:
-        before = last = LETTER_END
-        for letter in [*map(LETTERS.index, word), LETTER_END]:
-            counts[before, last, letter] += 4
-            before, last = last, letter
-    return counts
+def stream(documents: Documents, pieces: Pieces, config: Config, first_pass: int = 0) -> Iterator[Tensor]:
+    """Blocks of (length + 1, texts) pieces for ever, each beginning with the last row of the one before."""
+    seed = config.seed + first_pass
+    while True:
+        numbers = torch.tensor([n for document in documents.shuffled(seed) for n in numbered(document, pieces)])
+        columns = numbers[: len(numbers) // config.texts * config.texts].view(config.texts, -1).T
+        for top in range(0, len(columns) - config.length, config.length):
+            yield columns[top : top + config.length + 1]
+        seed += 1
 
 
-def measure(data: Path, lines_of_a_source: int = 250) -> None:
-    """Prints bytes a picture for the described pictures, and bits per character for held-out lines by source."""
-    for name in ("kodak", "clic"):
-        sizes = []
-        for path in sorted((data / name).glob("*.json")):
-            scene, coder = Semantics.read(path), TrigramCoder()
-            encoder = Encoder()
-            coder.write(encoder, scene.overall, OVERALL)
-            sizes.append(len(encoder.finish()))
-            for o in scene.objects:
-                encoder = Encoder()
-                coder.write(encoder, o.name, NAME)
-                coder.write(encoder, o.detail, DETAIL)
-                sizes[-1] += len(encoder.finish())
-        print(
-            f"{name}: {np.mean(sizes):.1f} bytes of text a picture, {min(sizes)} to {max(sizes)}, {len(sizes)} pictures"
-        )
-    texts = (data / "text" / "lmm_heldout.txt").read_text(encoding="utf-8").split("\n")
-    sources = (data / "text" / "lmm_heldout.src").read_text(encoding="utf-8").split("\n")
-    bits, characters, lines = Counter[str](), Counter[str](), Counter[str]()
-    for text, source in zip(texts, sources, strict=True):
-        source = source.split("\t")[0]
-        if 0 < len(text.split()) <= 50 and lines[source] < lines_of_a_source:
-            encoder = Encoder()
-            TrigramCoder().write(encoder, text, DETAIL if source == "iiw-objects" else OVERALL)
-            for key in (source, "all"):
-                bits[key] += 8 * len(encoder.finish())
-                characters[key] += len(text)
-                lines[key] += 1
-    for source in sorted(bits):
-        print(f"{source}: {bits[source] / characters[source]:.3f} bits per character, {lines[source]} lines")
+def start(model: Predictor, pieces: Pieces, documents: Documents, embeddings: Path | None) -> None:
+    """Begins with the pieces' frequencies, and with pretrained embeddings where there are any."""
+    counts = torch.ones(len(pieces.texts))
+    for document in documents.shuffled(0):
+        for number in numbered(document, pieces):
+            counts[number] += 1
+    with torch.no_grad():
+        model.bias.copy_((counts / counts.sum()).log() / 2)
+        if embeddings is not None:
+            own = model.emb.weight
+            own.copy_(pretrained(embeddings, pieces.texts, own.shape[1]) + 0.01 * torch.randn_like(own))
 
 
-if __name__ == "__main__":
-    if sys.argv[1] == "measure":
-        measure(Path(sys.argv[2]))
-    else:
-        train(Path(sys.argv[1]), Path(sys.argv[2]))
+def pretrained(folder: Path, texts: Sequence[str], size: int) -> Tensor:
+    """Embeddings of pieces from those of a BERT's word pieces: (V, size), the principal components, deviation 0.1."""
+    from safetensors.torch import load_file
+
+    (table,) = (t for name, t in load_file(folder / "model.safetensors").items() if "word_embeddings" in name)
+    lines = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    numbers = {line: i for i, line in enumerate(lines[: len(table)])}
+    result = torch.zeros(len(texts), table.shape[1])
+    for i, text in enumerate(texts[FIRST_CHARACTER:], FIRST_CHARACTER):
+        found = _longest_pieces(text, numbers)
+        if found:
+            result[i] = table[found].float().mean(0)
+    result -= result.mean(0)
+    components = torch.linalg.svd(result, full_matrices=False)[2][:size]
+    projected = result @ components.T
+    return projected / projected.std() * 0.1
+
+
+def _longest_pieces(text: str, numbers: dict[str, int]) -> list[int]:
+    """WordPiece: the longest known beginning, then on from there; characters that are unknown are skipped."""
+    inside = len(text) > len(INSIDE) and text.startswith(INSIDE)
+    word, at, found = text[len(INSIDE) :] if inside else text, 0, []
+    while at < len(word):
+        mark = INSIDE if inside or at else ""
+        end = next((e for e in range(len(word), at, -1) if mark + word[at:e] in numbers), None)
+        if end is not None:
+            found.append(numbers[mark + word[at:end]])
+        at = at + 1 if end is None else end
+    return found
+
+
+def _nats(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Mean cross entropy of the pieces that are coded: what announces a text's kind is known."""
+    coded = ((wanted < FIRST_KIND) | (wanted >= FIRST_CHARACTER)).flatten()
+    nats = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")
+    return (nats * coded).sum() / coded.sum()
+
+
+def _words(text: str) -> list[str]:
+    return [word for word, _, _ in split_tokens(text)]

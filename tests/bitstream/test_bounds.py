@@ -35,7 +35,8 @@ def read_work(data: bytes) -> tuple[int, StreamReader]:
 
 
 @pytest.mark.parametrize(
-    ("parts", "damaged"), [({"masks": 2}, "object2"), ({"masks": 0, "texts": ["", DOTS]}, "object1")]
+    ("parts", "damaged"),
+    [({"masks": 2}, "object2"), ({"masks": 0, "texts": ["", DOTS], "text_coder": 1}, "object1")],
 )
 def test_a_file_of_a_kilobyte_takes_at_most_a_second_of_work(parts, damaged):
     assert BASE_WORK + WORK_PER_BYTE * 1000 <= MOST_WORK

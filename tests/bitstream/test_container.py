@@ -193,9 +193,9 @@ def test_other_files_newer_versions_and_unknown_coders_say_what_to_do():
     with pytest.raises(BitstreamError, match="version 2.*update"):
         SedicFile.from_bytes(b"SDC\x02rest")
     header = bytearray(barn().to_bytes()[:12])
-    for bit in (8, 16, 32, 64, 128):
+    for counts in (3 | 0 << 3 | 1 << 5, 3 | 1 << 3 | 1 << 5 | 128):
         changed = bytearray(header)
-        changed[10] ^= bit
+        changed[10] = counts
         changed[11] = crc8(changed[:11])
         with pytest.raises(BitstreamError, match="coders.*update"):
             SedicFile.from_bytes(bytes(changed))

@@ -1,4 +1,4 @@
-"""Text coder 1: every text comes back, dense descriptions cost little."""
+"""The coders of words: every text comes back, dense descriptions cost little."""
 
 from __future__ import annotations
 
@@ -13,17 +13,26 @@ from hypothesis import strategies as st
 
 import sedic.bitstream.coder
 from sedic.bitstream.coder import BitstreamError, Decoder, Encoder
-from sedic.bitstream.text import DETAIL, NAME, OVERALL
-from sedic.bitstream.text.trigram import CODE_POINT, TrigramCoder, split_tokens, word_model
+from sedic.bitstream.text import CODERS, DETAIL, MOST_CHARACTERS, NAME, OVERALL
+from sedic.bitstream.text.network import MOST_READ, READ_WORK
+from sedic.bitstream.text.tokens import split_tokens
+from sedic.bitstream.text.trigram import CODE_POINT, word_model
 
 characters = st.characters(exclude_categories=["Cs"])
 samples = "A a The red barn BARN McDonald iPhone don't DON'T zyxwv 42 two-leaf , . ! é ’ 漢 \n \t"
 words = st.sampled_from(samples.split(" "))
 
+each_coder = pytest.mark.parametrize("name", CODERS.names.values())
+models = pytest.mark.parametrize("name", ["trigram", "network"])
 
-def sizes(texts: list[tuple[str, int]]) -> list[int]:
+
+def new_coder(name: str):
+    return CODERS.make(CODERS.id_of(name))
+
+
+def sizes(name: str, texts: list[tuple[str, int]]) -> list[int]:
     """Bytes of each text in a stream of its own, the coder's memory shared."""
-    coder, result = TrigramCoder(), []
+    coder, result = new_coder(name), []
     for text, kind in texts:
         encoder = Encoder()
         coder.write(encoder, text, kind)
@@ -31,8 +40,8 @@ def sizes(texts: list[tuple[str, int]]) -> list[int]:
     return result
 
 
-def round_trip(texts: list[tuple[str, int]]) -> list[str]:
-    encoder, writer, reader = Encoder(), TrigramCoder(), TrigramCoder()
+def round_trip(name: str, texts: list[tuple[str, int]]) -> list[str]:
+    encoder, writer, reader = Encoder(), new_coder(name), new_coder(name)
     for text, kind in texts:
         writer.write(encoder, text, kind)
     decoder = Decoder(encoder.finish())
@@ -41,13 +50,15 @@ def round_trip(texts: list[tuple[str, int]]) -> list[str]:
     return again
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(characters, max_size=20) | st.lists(words, max_size=12).map(" ".join), max_size=4))
-def test_any_texts_come_back(texts):
+@each_coder
+@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(st.text(characters, max_size=20) | st.lists(words, max_size=12).map(" ".join), max_size=4))
+def test_any_texts_come_back(name, texts):
     pairs = [(text, i % 3) for i, text in enumerate(texts)]
-    assert round_trip(pairs) == texts
+    assert round_trip(name, pairs) == texts
 
 
+@each_coder
 @pytest.mark.parametrize(
     "text",
     [
@@ -70,51 +81,55 @@ def test_any_texts_come_back(texts):
         "𝒳",
     ],
 )
-def test_awkward_texts_come_back(text):
-    assert round_trip([(text, kind) for kind in (OVERALL, DETAIL, NAME)]) == [text] * 3
+def test_awkward_texts_come_back(name, text):
+    assert round_trip(name, [(text, kind) for kind in (OVERALL, DETAIL, NAME)]) == [text] * 3
 
 
 def test_tokens_carry_spaces_and_capitals_beside_the_word():
     assert split_tokens("A two-LEAF") == [("a", True, 1), ("two", True, 0), ("-", False, 0), ("leaf", False, 2)]
 
 
-def test_longest_text_fits_and_a_longer_one_is_refused():
+@each_coder
+def test_longest_text_fits_and_a_longer_one_is_refused(name):
     longest = "ab, " * 1024
-    assert round_trip([(longest, OVERALL)]) == [longest]
+    assert round_trip(name, [(longest, OVERALL)]) == [longest]
     with pytest.raises(BitstreamError, match="4097 characters.*shorten"):
-        TrigramCoder().write(Encoder(), longest + "x", OVERALL)
+        new_coder(name).write(Encoder(), longest + "x", OVERALL)
 
 
-def test_half_a_character_is_refused():
+@each_coder
+def test_half_a_character_is_refused(name):
     with pytest.raises(BitstreamError, match="half a character"):
-        TrigramCoder().write(Encoder(), "a \ud800 b", NAME)
+        new_coder(name).write(Encoder(), "a \ud800 b", NAME)
 
 
-def test_words_that_occurred_before_cost_less():
-    name = ("wooden lighthouse", NAME)
-    (first,) = sizes([name])
-    _, later = sizes([("Frontal view of an old wooden lighthouse.", OVERALL), name])
+@models
+def test_words_that_occurred_before_cost_less(name):
+    called = ("wooden lighthouse", NAME)
+    (first,) = sizes(name, [called])
+    _, later = sizes(name, [("Frontal view of an old wooden lighthouse.", OVERALL), called])
     assert later < first
 
 
-def test_spelled_words_that_occurred_before_cost_less():
-    name, detail = ("weathered crankshaft", NAME), ("Oily Zxqvarian valve.", DETAIL)
-    first, _ = sizes([name, detail])
-    _, later, _, again = sizes([("An old weathered crankshaft.", OVERALL), name, detail, detail])
-    assert later < first
-    assert again < sizes([detail])[0] - 4
+@pytest.mark.parametrize(("name", "saved"), [("trigram", 5), ("network", 8)])
+def test_rare_words_that_occurred_before_cost_less(name, saved):
+    detail = ("Oily Zxqvarian valve.", DETAIL)
+    first, again = sizes(name, [detail, detail])
+    assert again <= first - saved
 
 
-def test_arbitrary_bytes_give_texts_or_bitstream_error():
+@each_coder
+def test_arbitrary_bytes_give_texts_or_bitstream_error(name):
     chance = random.Random(5)
     outcomes = set()
     for length in range(40):
         try:
-            text = TrigramCoder().read(Decoder(chance.randbytes(length)), length % 3)
-            outcomes.add(text.isprintable())
+            text = new_coder(name).read(Decoder(chance.randbytes(length)), length % 3)
+            outcomes.add(len(text) <= MOST_CHARACTERS)
         except BitstreamError:
             outcomes.add("refused")
     assert True in outcomes
+    assert False not in outcomes
 
 
 def test_counts_stay_in_the_coders_range_whatever_the_history():
@@ -125,19 +140,35 @@ def test_counts_stay_in_the_coders_range_whatever_the_history():
         assert 0 < counts.sum() < 1 << 38
 
 
-def test_table_is_small():
-    assert (Path(sedic.bitstream.coder.__file__).parent / "tables" / "text1.npz").stat().st_size <= 1.5e6
+def test_endless_words_cost_the_network_a_bounded_work():
+    encoder = Encoder()
+    coder = new_coder("network")
+    for _ in range(3):
+        coder.write(encoder, "ab, " * 1024, DETAIL)
+    assert encoder.work < READ_WORK * MOST_READ + 30 * 3 * 1024 * 3  # three pieces a word, two symbols a piece
 
 
-def test_kodak_descriptions_cost_less_than_an_unpruned_four_gram(shared_data):
+@pytest.mark.parametrize(("table", "most"), [("text1", 1.5e6), ("text2", 4e6), ("text3", 2e3)])
+def test_tables_are_small(table, most):
+    assert (Path(sedic.bitstream.coder.__file__).parent / "tables" / f"{table}.npz").stat().st_size <= most
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("trigram", 190),  # an unpruned four-gram with Kneser–Ney smoothing: 202 bytes; zlib: 436
+        ("network", 165),
+    ],
+)
+def test_kodak_descriptions_cost_little(shared_data, name, most):
     totals = []
     for path in sorted((shared_data / "kodak").glob("*.json")):
         words = json.loads(path.read_text(encoding="utf-8"))
         texts = [(words["overall"], OVERALL)]
         for o in words["objects"]:
             texts += [(o["name"], NAME), (o["detail"], DETAIL)]
-        encoder, coder = Encoder(), TrigramCoder()
+        encoder, coder = Encoder(), new_coder(name)
         for text, kind in texts:
             coder.write(encoder, text, kind)
         totals.append(len(encoder.finish()))
-    assert statistics.mean(totals) < 190  # the four-gram with Kneser–Ney: 202 bytes; zlib: 436
+    assert statistics.mean(totals) < most

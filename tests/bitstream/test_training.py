@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
+import pytest
 
+from sedic.bitstream.text import DETAIL, NAME, OVERALL
+from sedic.bitstream.text.network import PieceModel
+from sedic.bitstream.text.tokens import split_tokens
 from sedic.bitstream.text.trigram import WordModel
-from sedic.training import masks, text
+from sedic.training import byte_pairs, huffman, masks, text, trigram
+from sedic.training.descriptions import Documents, Line, leading_name
 
 
-def test_text_table_is_the_same_each_time_and_loads(tmp_path):
+@pytest.fixture
+def descriptions(tmp_path):
+    """A folder with ``text/`` in it."""
     folder = tmp_path / "text"
     folder.mkdir()
     lines = ["A red barn stands beside a pond.", "The red barn is old, and the pond is frozen.", "Étude of a barn"] * 3
-    for name in ("lmm_train", "captions_train"):
+    for name in ("lmm_train", "captions_train", "lmm_heldout"):
         (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (folder / f"{name}.src").write_text("\n".join(["iiw-objects\t1", "x\t2", "x\t3"] * 3) + "\n", encoding="utf-8")
-    text.train(tmp_path, tmp_path / "a.npz")
-    text.train(tmp_path, tmp_path / "b.npz")
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    with np.load(tmp_path / "a.npz", allow_pickle=False) as table:
+    return tmp_path
+
+
+@pytest.mark.parametrize("coder", [trigram, huffman])
+def test_tables_of_counts_are_the_same_each_time(descriptions, coder):
+    coder.train(descriptions, descriptions / "a.npz")
+    coder.train(descriptions, descriptions / "b.npz")
+    assert (descriptions / "a.npz").read_bytes() == (descriptions / "b.npz").read_bytes()
+
+
+def test_trigram_table_expects_what_followed(descriptions):
+    trigram.train(descriptions, descriptions / "a.npz")
+    with np.load(descriptions / "a.npz", allow_pickle=False) as table:
         model = WordModel(dict(table))
     after = model.counts(model.ids["a"], model.ids["red"], [])
     assert model.words[int(after.argmax())] == "barn"
@@ -29,11 +46,46 @@ def test_text_table_is_the_same_each_time_and_loads(tmp_path):
 
 def test_names_are_learnt_from_the_phrase_that_opens_a_description():
     def name(line: str) -> list[str]:
-        return text.leading_name(text.split_tokens(line))
+        return [word for word, _, _ in leading_name(split_tokens(line))]
 
     assert name("A large brown dog sits on a mat.") == ["large", "brown", "dog"]
     assert name("Dogs sit.") == []
     assert name("The image of a very long unending chain of words") == ["image"]
+
+
+def test_a_small_network_is_trained_resumed_and_expects_what_followed(descriptions):
+    config = text.Config(minutes=0.05, pieces=128, embedding=64, hidden=64, texts=2, length=8, rate=2e-2)
+    text.train(descriptions, descriptions / "run", config)
+    first = (descriptions / "run" / "text2.npz").read_bytes()
+    text.train(descriptions, descriptions / "run", config)  # the budget is spent: nothing changes
+    assert (descriptions / "run" / "text2.npz").read_bytes() == first
+    with np.load(descriptions / "run" / "text2.npz", allow_pickle=False) as table:
+        model = PieceModel(dict(table))
+    state = model.network.start()
+    for piece in [2 + OVERALL, *model.pieces.cut("a"), *model.pieces.cut("red")]:
+        state = model.network.read(state, piece)
+    assert int(model.network.logits(state).argmax()) == model.pieces.cut("barn")[0]
+
+
+def test_merges_join_the_commonest_pairs_first():
+    merges = byte_pairs.learn_merges({"the": 9, "then": 3, "hen": 2}, 3)
+    assert merges == [("##h", "##e"), ("t", "##he"), ("the", "##n")]
+
+
+def test_documents_follow_the_order_of_a_file():
+    lines = [
+        Line(split_tokens("A red barn by a pond. A large door is open. The roof is new. The sky is grey."), "x", "1"),
+        Line(split_tokens("A weathered wooden door with a latch."), "iiw-objects", "1"),
+    ]
+    kinds = set()
+    for seed in range(40):
+        for document in Documents(lines).shuffled(seed):
+            order = [t.kind for t in document]
+            kinds.update(order)
+            assert OVERALL not in order[1:]
+            assert all(after == DETAIL for before, after in pairwise(order) if before == NAME)
+            assert order[-1] != NAME
+    assert kinds == {OVERALL, DETAIL, NAME}
 
 
 def test_mask_table_is_the_same_each_time_and_prefers_the_neighbours_value(tmp_path):

@@ -41,4 +41,9 @@ class TextCoder(Protocol):
         ...
 
 
-CODERS = Coders("text", __name__, {1: ("trigram", "TrigramCoder")}, default=1)
+CODERS = Coders(
+    "text",
+    __name__,
+    {1: ("trigram", "TrigramCoder"), 2: ("network", "NetworkCoder"), 3: ("huffman", "HuffmanCoder")},
+    default=2,
+)

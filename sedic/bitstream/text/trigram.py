@@ -1,9 +1,8 @@
 """Text coder 1: names, details and overall texts as words under a static trigram model.
 
-A text is cut into words, digits and single other characters (``TOKEN``); whether a space precedes one and how it is
-capitalised are coded beside it, so that "Red", "red" and the "red" of "brick-red" share their statistics. A word's
-probability interpolates trigrams, bigrams and words (Kneser–Ney's absolute discounting, trained by
-:mod:`sedic.training.text`), with a share for words that occurred before in the same file (:meth:`WordModel.counts`).
+A text is cut into :mod:`.tokens`; spaces and capitals are coded beside them. A word's probability interpolates
+trigrams, bigrams and words (Kneser–Ney's absolute discounting, trained by :mod:`sedic.training.trigram`), with a share
+for words that occurred before in the same file (:meth:`WordModel.counts`).
 
 Of each token is coded, in this order: its number in the vocabulary, under ``counts`` of the two tokens before it
 (in place of those before the first, the kind of text); where that is ``SPELLED``, the letters (:meth:`TrigramCoder.
@@ -15,60 +14,21 @@ without lone surrogates fits.
 
 from __future__ import annotations
 
-import re
-import string
 from functools import lru_cache
 
 import numpy as np
 
 from ..coder import BitstreamError, Decoder, Encoder, load_table
 from . import MOST_CHARACTERS, NAME
+from .tokens import DAMAGED, LETTERS, LOWER, START_CLASS, is_word, join_token, refuse, split_tokens, token_class
 
 END, SPELLED, CODE_POINT = range(3)  # the vocabulary's first words: end of text, word to spell, other character
 COMMON_WORDS = 64  # the most frequent words do not become likelier by having occurred
-LETTERS = string.ascii_lowercase + "'"
 LETTER_END = len(LETTERS)
-START_CLASS = 35
-TOKEN = re.compile(r" ?(?:[A-Z]?[a-z]+(?:'[a-z]+)?|[A-Z]+|.)", re.DOTALL)
-LOWER, CAPITAL, UPPER = range(3)
-_PUNCTUATION = {c: 2 + i for i, c in enumerate(string.punctuation)}
-
-
-def split_tokens(text: str) -> list[tuple[str, bool, int]]:
-    """Cuts a text, led by one virtual space, into (word in small letters, preceded by a space, capitals).
-
-    ``"A two-leaf door"`` gives ``("a", True, CAPITAL), ("two", True, LOWER), ("-", False, LOWER), …``.
-    """
-    tokens = []
-    for token in TOKEN.findall(" " + text) if text else ():
-        spaced = len(token) > 1 and token[0] == " "
-        word = token[1:] if spaced else token
-        small = word.lower() if is_word(word) else word
-        capitals = LOWER if word == small else CAPITAL if word[1:] == small[1:] else UPPER
-        tokens.append((small, spaced, capitals))
-    return tokens
-
-
-def join_token(word: str, spaced: bool, capitals: int) -> str:
-    """The characters of one token of :func:`split_tokens`."""
-    word = (word, word[:1].upper() + word[1:], word.upper())[capitals]
-    return " " + word if spaced else word
-
-
-def is_word(word: str) -> bool:
-    """True for words of ASCII letters, which may be capitalised or spelled; False for single other characters."""
-    return word[:1].isascii() and word[:1].isalpha()
-
-
-def token_class(word: str) -> int:
-    """What decides about a space between two tokens: 0 word, 1 digit, 2–33 punctuation, 34 anything else."""
-    if is_word(word):
-        return 0
-    return 1 if word in string.digits else _PUNCTUATION.get(word, 34)
 
 
 class WordModel:
-    """The trained counts, see :func:`sedic.training.text.train`; shared by all files."""
+    """The trained counts, see :func:`sedic.training.trigram.train`; shared by all files."""
 
     def __init__(self, table: dict[str, np.ndarray]) -> None:
         self.words: list[str] = ["", "", "", *table["words"].tobytes().decode().split("\n")]
@@ -136,10 +96,7 @@ class TrigramCoder:
         Raises:
             BitstreamError: more than 4,096 characters, or a lone surrogate.
         """
-        if len(text) > MOST_CHARACTERS:
-            raise BitstreamError(f"A text has {len(text)} characters, {MOST_CHARACTERS} at most fit; shorten it.")
-        if surrogate := re.search("[\ud800-\udfff]", text):
-            raise BitstreamError(f"A text holds {surrogate.group()!r}, half a character; remove it.")
+        refuse(text)
         model = self._model
         history, before = model.start(kind), ""
         for word, spaced, capitals in split_tokens(text):
@@ -170,18 +127,18 @@ class TrigramCoder:
             elif index == CODE_POINT:
                 word = chr(decoder.number(0x110000))
                 if "\ud800" <= word <= "\udfff":
-                    raise BitstreamError("The coded text is damaged; fetch the file again.")
+                    raise BitstreamError(DAMAGED)
             else:
                 word = model.words[index]
             spaced = bool(decoder.symbol(self._space_counts(before, word)))
             capitals = decoder.symbol(self._capital_counts(before, index, kind)) if is_word(word) else LOWER
             text += join_token(word, spaced, capitals)
             if len(text) > MOST_CHARACTERS + 1 or model.index(word) != index:
-                raise BitstreamError("The coded text is damaged; fetch the file again.")
+                raise BitstreamError(DAMAGED)
             tokens.append((word, spaced, capitals))
             history, before = self._advance(history, index), word
         if split_tokens(text[1:]) != tokens:  # this text is coded as other tokens
-            raise BitstreamError("The coded text is damaged; fetch the file again.")
+            raise BitstreamError(DAMAGED)
         return text[1:]
 
     def _write_spelled(self, encoder: Encoder, word: str) -> None:
@@ -206,7 +163,7 @@ class TrigramCoder:
             if len(word) > MOST_CHARACTERS:
                 break
         if not is_word(word) or word in self._spelled:
-            raise BitstreamError("The coded text is damaged; fetch the file again.")
+            raise BitstreamError(DAMAGED)
         self._spelled.append(word)
         return word
 

@@ -1,0 +1,24 @@
+"""What the file costs: words, masks, and whole files of a folder of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import pictures, texts
+
+
+def measure(text: Path | None, images: Path | None) -> None:
+    """Prints the tables that the paths allow.
+
+    Args:
+        text: the folder that holds ``text/`` with held-out descriptions: bits a character under each coder.
+        images: pictures with Semantics JSON and masks beside them: bytes of words a picture, and of whole files.
+
+    Raises:
+        SedicError: no such files.
+    """
+    if text is not None:
+        texts.measure(text, images)
+        print()
+    if images is not None:
+        pictures.measure(images, "av1", 0)

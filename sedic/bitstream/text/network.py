@@ -1,0 +1,150 @@
+"""Text coder 2: names, details and overall texts as pieces of words under a small recurrent network.
+
+A text is cut into :mod:`.tokens`, and words into :mod:`.pieces`, so that rare words are made of frequent parts. The
+network of :mod:`.lstm`, trained by :mod:`sedic.training.text` on image descriptions in the order that a file has
+them, has read everything that the file said before: a detail leans on its name, and both on the overall text.
+:mod:`.confidence` makes counts of its logits, and :mod:`.repetition` favours what occurred before.
+
+The network first reads the piece that announces the kind of text, ``FIRST_KIND`` + kind, which is not coded. Then of
+each token is coded, in this order: the number of its first piece (:meth:`~..coder.Encoder.one_of_many`); where that is
+``CODE_POINT``, the code point, a number below 0x110000; a symbol for the space before the token, under the classes of
+the token before and this one; of words, a symbol for small letters, a capital, all capitals, under the first piece's
+own counts or those of the start of a text or sentence; the numbers of its other pieces. ``END`` follows the last
+token. The network reads each piece once it is coded. Every text without lone surrogates fits.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from ..coder import BitstreamError, Decoder, Encoder, load_table
+from . import MOST_CHARACTERS, NAME
+from .confidence import Confidence
+from .lstm import Network
+from .pieces import CODE_POINT, END, Pieces
+from .repetition import Repetition
+from .tokens import DAMAGED, LOWER, START_CLASS, is_word, join_token, refuse, split_tokens, token_class
+
+FIRST_KIND = 2  # the pieces that announce OVERALL, DETAIL and NAME
+MOST_READ = 400  # pieces of a file that the network reads, so that a short file of endless words keeps nobody busy
+READ_WORK = 700  # microseconds, see `Encoder.spend`
+
+
+class PieceModel:
+    """The trained table, shared by all files."""
+
+    def __init__(self, table: dict[str, np.ndarray]) -> None:
+        self.pieces = Pieces(table["characters"].tobytes().decode(), table["merges"])
+        self.network = Network(table)
+        self.exponential = table["exponential"].astype(np.int64)
+        self.spaces = table["spaces"]  # 36,36,2: class before, class
+        self.capitals = table["capitals"]  # V,3: by the word's first piece
+        self.first_capitals = table["first_capitals"]  # 2,3: start of a text, start of a later sentence
+
+
+@lru_cache(maxsize=1)
+def piece_model() -> PieceModel:
+    """The model that ships with the package."""
+    return PieceModel(load_table("text2"))
+
+
+class NetworkCoder:
+    """Writes or reads the texts of one file in turn."""
+
+    def __init__(self) -> None:
+        self._model = piece_model()
+        self._state = self._model.network.start()
+        self._confidence = Confidence(self._model.exponential)
+        self._read = 0
+        self._repetition = Repetition(self._model.pieces.inside)
+        self._counts: np.ndarray | None = None
+
+    def write(self, encoder: Encoder, text: str, kind: int) -> None:
+        """Writes one text of kind ``OVERALL``, ``DETAIL`` or ``NAME``.
+
+        Raises:
+            BitstreamError: more than 4,096 characters, or a lone surrogate.
+        """
+        refuse(text)
+        self._advance(encoder, FIRST_KIND + kind)
+        before = ""
+        for word, spaced, capitals in split_tokens(text):
+            first, *others = self._model.pieces.cut(word)
+            encoder.one_of_many(first, self._next())
+            if first == CODE_POINT:
+                encoder.number(ord(word), 0x110000)
+            encoder.symbol(int(spaced), self._space_counts(before, word))
+            if is_word(word):
+                encoder.symbol(capitals, self._capital_counts(before, first, kind))
+            self._advance(encoder, first)
+            for piece in others:
+                encoder.one_of_many(piece, self._next())
+                self._advance(encoder, piece)
+            before = word
+        encoder.one_of_many(END, self._next())
+        self._advance(encoder, END)
+
+    def read(self, decoder: Decoder, kind: int) -> str:
+        """Reads one text of a kind.
+
+        Raises:
+            BitstreamError: the bytes hold no text, or one that :meth:`write` codes differently.
+        """
+        pieces = self._model.pieces
+        self._advance(decoder, FIRST_KIND + kind)
+        tokens: list[tuple[str, bool, int]] = []
+        cuts: list[list[int]] = []
+        length = 0
+        while (piece := decoder.one_of_many(self._next())) != END:
+            if pieces.inside[piece] and tokens and is_word(tokens[-1][0]):
+                word, spaced, capitals = tokens.pop()
+                tokens.append((word + pieces.text(piece), spaced, capitals))
+                cuts[-1].append(piece)
+            else:
+                word = chr(decoder.number(0x110000)) if piece == CODE_POINT else pieces.text(piece)
+                before = tokens[-1][0] if tokens else ""
+                spaced = bool(decoder.symbol(self._space_counts(before, word)))
+                capitals = decoder.symbol(self._capital_counts(before, piece, kind)) if is_word(word) else LOWER
+                tokens.append((word, spaced, capitals))
+                cuts.append([piece])
+            length += len(pieces.text(piece)) or 1  # a code point has no text of its own
+            if length > MOST_CHARACTERS or "\ud800" <= tokens[-1][0] <= "\udfff":
+                raise BitstreamError(DAMAGED)
+            self._advance(decoder, piece)
+        self._advance(decoder, END)
+        text = "".join(join_token(*token) for token in tokens)[1:]
+        # A writer cuts this text in one way only.
+        if len(text) > MOST_CHARACTERS or split_tokens(text) != tokens or cuts != [pieces.cut(w) for w, _, _ in tokens]:
+            raise BitstreamError(DAMAGED)
+        return text
+
+    def _advance(self, coder: Encoder | Decoder, piece: int) -> None:
+        """Lets the network read a piece; behind the first ``MOST_READ`` of a file it keeps the counts it had."""
+        if self._read == MOST_READ:
+            return
+        coder.spend(READ_WORK)
+        self._read += 1
+        if self._counts is not None:  # it was coded: what announces a text is not
+            self._confidence.learn(piece)
+        self._state = self._model.network.read(self._state, piece)
+        self._counts = None
+        self._repetition.learn(piece)
+
+    def _next(self) -> np.ndarray:
+        """Counts of the piece that comes next."""
+        if self._counts is None:
+            self._counts = self._confidence.counts(self._model.network.logits(self._state))
+            self._repetition.favour(self._counts)
+        return self._counts
+
+    def _space_counts(self, before: str, word: str) -> np.ndarray:
+        return self._model.spaces[token_class(before) if before else START_CLASS, token_class(word)]
+
+    def _capital_counts(self, before: str, piece: int, kind: int) -> np.ndarray:
+        if not before and kind != NAME:
+            return self._model.first_capitals[0]
+        if before and before in ".!?":
+            return self._model.first_capitals[1]
+        return self._model.capitals[piece]

@@ -1,0 +1,1 @@
+"""The measurements print what they promise."""
