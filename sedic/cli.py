@@ -119,6 +119,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, required=True, metavar="DIR")
     train.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a run found there is resumed")
     train.add_argument("--minutes", type=float, metavar="N", help="budget of text, autoencoder and diffusion")
+    train.add_argument(
+        "--embeddings", type=Path, metavar="DIR", help="text begins with a BERT's: see Config.embeddings"
+    )
     train.set_defaults(run=commands.train)
 
     demo = kinds.add_parser("demo", help="encode and decode the shipped photograph, without ComfyUI")
