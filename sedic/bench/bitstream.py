@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import pictures, texts
+from . import masks, pictures, texts
 
 
 def measure(text: Path | None, images: Path | None) -> None:
@@ -12,7 +12,8 @@ def measure(text: Path | None, images: Path | None) -> None:
 
     Args:
         text: the folder that holds ``text/`` with held-out descriptions: bits a character under each coder.
-        images: pictures with Semantics JSON and masks beside them: bytes of words a picture, and of whole files.
+        images: pictures with Semantics JSON and masks beside them: bytes of words and of masks a picture, and of whole
+            files.
 
     Raises:
         SedicError: no such files.
@@ -21,4 +22,6 @@ def measure(text: Path | None, images: Path | None) -> None:
         texts.measure(text, images)
         print()
     if images is not None:
+        masks.measure(images)
+        print()
         pictures.measure(images, "av1", 0)

@@ -143,7 +143,7 @@ class Decoder:
     def symbol(self, counts: np.ndarray | list[int]) -> int:
         """Mirrors :meth:`Encoder.symbol`."""
         self.spend(len(counts) // COUNTS_PER_WORK)
-        return self._decode(_model(counts))
+        return self.decode(_model(counts))
 
     def one_of_many(self, counts: np.ndarray) -> int:
         """Mirrors :meth:`Encoder.one_of_many`."""
@@ -153,13 +153,14 @@ class Decoder:
 
     def bit(self, ones: int, total: int) -> bool:
         """Mirrors :meth:`Encoder.bit`."""
-        return bool(self._decode(_bit_model(ones, total)))
+        return bool(self.decode(_bit_model(ones, total)))
 
     def number(self, limit: int) -> int:
         """Mirrors :meth:`Encoder.number`."""
-        return self._decode(Uniform(limit)) if limit > 1 else 0
+        return self.decode(Uniform(limit)) if limit > 1 else 0
 
-    def _decode(self, model: Any) -> int:
+    def decode(self, model: Any) -> int:
+        """Mirrors :meth:`Encoder.encode`."""
         self.spend(0)
         try:
             index = int(self._coder.decode(model))
@@ -192,6 +193,11 @@ def _model(counts: np.ndarray | list[int]) -> Any:
 def _bit_model(ones: int, total: int) -> Any:
     zero = (total - ones) * (WHOLE - 2) // total  # as interval_widths gives it, less 1
     return Categorical(np.array((float(zero), float(WHOLE - 2 - zero))), lazy=True, perfect=False)
+
+
+def exact_bit_model(ones: int) -> Any:
+    """A model to keep, for a bit which is 1 with probability ``ones`` / 2²⁴; 0 < ones < 2²⁴."""
+    return Categorical(np.array((float(WHOLE - ones - 1), float(ones - 1))), lazy=True, perfect=False)
 
 
 def load_table(name: str) -> dict[str, np.ndarray]:

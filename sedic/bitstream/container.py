@@ -40,6 +40,7 @@ class SedicFile:
         missing_sections: names of the sections that did not arrive, or lie behind a damaged one or are it.
         text_coder: number of the coder of the words, see :mod:`.text`.
         mask_coder: number of the coder of the masks, see :mod:`.mask`.
+        mask_choice: which cells a writer gives them; a file that was read does not know it.
     """
 
     width: int
@@ -54,6 +55,7 @@ class SedicFile:
     missing_sections: tuple[str, ...] = ()
     text_coder: int = text.CODERS.default
     mask_coder: int = mask.CODERS.default
+    mask_choice: mask.MaskChoice = mask.MaskChoice()
 
     def to_bytes(self) -> bytes:
         """The whole file; of one that was read in part, the part.
@@ -164,6 +166,7 @@ class SedicFile:
         objects = with_disjoint_masks(self.semantics.objects, header)
         contents: list[Content] = [self.reference, self.semantics.overall, *objects]
         writer = Sections(header)
+        writer.prepare(objects, self.mask_choice)
         for number, (name, content) in enumerate(zip(section_names(header.objects), contents, strict=True)):
             payload, text_bytes = writer.write(content)
             framed = frame(payload, number)

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from ..semantics import SceneObject, disjoint
 from .coder import BitstreamError, CutError, Decoder, Encoder
 from .header import Header, number_to_bytes, read_number
 from .mask import CODERS as MASK_CODERS
-from .mask import MaskCoder
+from .mask import MaskChoice, MaskCoder
 from .text import CODERS as TEXT_CODERS
 from .text import DETAIL, NAME, OVERALL, TextCoder
 
@@ -56,7 +57,7 @@ class StoredObject(SceneObject):
         coded_for: number of the mask coder, width and height that the grid belongs to.
     """
 
-    grid: np.ndarray | None = None
+    grid: Any | None = None
     coded_for: tuple[int, int, int] | None = None
     _draw: Callable[[], np.ndarray]
 
@@ -66,9 +67,7 @@ class StoredObject(SceneObject):
         return self._draw()
 
     @classmethod
-    def of(
-        cls, name: str, detail: str, grid: np.ndarray, draw: Callable[[], np.ndarray], header: Header
-    ) -> SceneObject:
+    def of(cls, name: str, detail: str, grid: Any, draw: Callable[[], np.ndarray], header: Header) -> SceneObject:
         """The object whose mask ``draw`` makes."""
         stored = cls(name, detail)
         del stored.__dict__["mask"]  # the constructor's None
@@ -89,6 +88,11 @@ class Sections:
         self._texts: TextCoder = TEXT_CODERS.make(header.text_coder)
         self._masks: MaskCoder = MASK_CODERS.make(header.mask_coder, header.width, header.height)
         self._work = self._bytes = 0
+
+    def prepare(self, objects: Sequence[SceneObject], choice: MaskChoice) -> None:
+        """Told before the first object is written: all of them, with masks that do not overlap."""
+        stored = [stored_grid(o, self._header) is not None for o in objects]
+        self._masks.prepare([None if s else o.mask for o, s in zip(objects, stored, strict=True)], choice)
 
     def write(self, content: Content) -> tuple[bytes, int]:
         """The payload of the next section and, for words, how long it would be without a mask."""
@@ -199,7 +203,7 @@ def unframe(data: bytes | bytearray, position: int, number: int) -> tuple[bytes,
     return payload, start + length + 1
 
 
-def stored_grid(content: SceneObject, header: Header) -> np.ndarray | None:
+def stored_grid(content: SceneObject, header: Header) -> Any | None:
     """The grid that the object was read with, if it is one of this file's mask coder and size."""
     if isinstance(content, StoredObject) and content.coded_for == _grid_kind(header):
         return content.grid

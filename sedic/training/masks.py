@@ -1,174 +1,212 @@
-"""Makes the table of mask coder 1: which neighbours its decision tree asks for, and how often a cell is then inside.
+"""Makes the table of mask coder 2: the network that foretells cells, and the one that draws them.
 
 ``python -m sedic.training.masks DATA OUT.npz`` with DATA the folder that holds ``train/annotations.jsonl``. Takes a
-minute; the same masks give the same bytes. ``python -m sedic.training.masks measure DATA`` prints what masks then
-cost.
+few minutes on one core; the same masks give the same bytes on the same machine (PyTorch's float32 sums differ between
+machines: what is shipped is rounded to integers once, and those are exact everywhere). ``python -m
+sedic.bench bitstream`` measures it.
 """
 
 from __future__ import annotations
 
-import heapq
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ..bitstream.coder import Decoder, Encoder
+from ..bitstream.mask.context import SIZE, contexts, fixed_contexts
 from ..bitstream.mask.grid import to_grid
-from ..bitstream.mask.tree import COUNT_UNIT, MARGIN, QUESTIONS, TreeCoder, question_planes
-from ..semantics import Semantics, disjoint
+from ..bitstream.mask.lattice import PARTS, REACH, neighbourhoods
+from ..bitstream.mask.network import to_integers
 from .data import decode_run_lengths, read_annotations
 
-CELL = 4  # the annotations' short side is 256: 64 cells, as a picture of 512 pixels has
 OBJECTS = 3  # of a picture, coded in turn
 MOST_GROUPS = 4  # of objects from one picture
-SMALLEST = 0.005  # of the picture's area
-LEAVES = 600
-LEAST_GAIN = 1.0  # bits that a question must save
-MOST_COUNT = 200  # cells that a leaf's training counts weigh against those of the picture at hand
+SMALLEST = 0.003  # of the picture's area
+# Pixels of the annotations, whose short side is 256, and how often cells of that size are shown.
+CELLS = {2: 0.15, 3: 0.25, 4: 0.25, 5: 0.15, 6: 0.1, 8: 0.07, 10: 0.03}
+PASSES = 1  # over all pictures, each with other objects together, other cells and other halves mirrored
+HIDDEN = (64, 32)
+DRAW_HIDDEN = 64
+FIRST_STEPS = 1500  # before the network itself says which contexts are worth showing
+STEPS = 12000
+DRAW_STEPS = 6000
+BATCH = 1024
+RATE = 0.004
+LOGIT_STEPS, MOST_LOGIT = 32, 13  # probabilities are kept for logits in steps of 1/32
 
 
-def masks_in_turn(data: Path) -> list[list[np.ndarray]]:
-    """Grids of up to three objects of a picture, in a random order, some mirrored; overlaps belong to the first."""
-    random = np.random.default_rng(0)
-    groups = []
+def pictures(data: Path, random: np.random.Generator) -> Iterator[list[np.ndarray]]:
+    """Up to three disjoint masks of a picture at a time, in a random order, some mirrored, (H, W) bool."""
     for picture in read_annotations(data / "train"):
         masks = [decode_run_lengths(o["mask_rle"]) for o in picture.objects]
         masks = [m for m in masks if m.mean() >= SMALLEST]
         order = random.permutation(len(masks))
         for start in range(0, min(len(masks), OBJECTS * MOST_GROUPS), OBJECTS):
-            grids = [to_grid(masks[i], CELL) for i in order[start : start + OBJECTS]]
-            groups.append([g[:, ::-1] for g in grids] if random.random() < 0.5 else grids)
-    return groups
+            group = [masks[i] for i in order[start : start + OBJECTS]]
+            top, left = random.integers(0, 4, 2)  # cells begin anywhere
+            group = [m[top:, left:] for m in group]
+            if random.random() < 0.5:
+                group = [m[:, ::-1] for m in group]
+            yield [m & ~np.logical_or.reduce([np.zeros_like(m), *group[:j]]) for j, m in enumerate(group)]
 
 
-def answers(grid: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """Each cell's answers to all questions, (rows, columns) uint64, question i in bit i."""
-    planes = question_planes(grid, taken)
-    rows, columns = grid.shape
-    result = np.zeros(grid.shape, np.uint64)
-    for i, (plane, y, x) in enumerate(QUESTIONS):
-        seen = planes[plane, MARGIN + y : MARGIN + y + rows, MARGIN + x : MARGIN + x + columns]
-        result |= seen.astype(np.uint64) << np.uint64(i)
-    return result
+def count_contexts(data: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The different contexts of free cells, (N, bytes) uint8 packed bits, and how many are 0 and 1, (N, 2) float32."""
+    random = np.random.default_rng(0)
+    found, counted = [], []
+    for masks in chain.from_iterable(pictures(data, random) for _ in range(PASSES)):
+        cell = int(random.choice(list(CELLS), p=list(CELLS.values())))
+        taken = np.zeros_like(to_grid(masks[0], cell))
+        for number, mask in enumerate(masks):
+            cells = to_grid(mask, cell) & ~taken
+            if cells.any():
+                seen = contexts(cells, fixed_contexts(taken, number))[~taken]
+                values = np.stack([~cells[~taken], cells[~taken]], axis=-1)
+                keys, counts = _unite(np.packbits(seen, axis=-1), values)
+                found.append(keys)
+                counted.append(counts)
+            taken = taken | cells
+    keys, counts = _unite(np.concatenate(found), np.concatenate(counted))
+    return keys, counts.astype(np.float32)
 
 
-def count_answers(groups: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """The different answers (N,) uint64 that free cells give, and how many of them are 0 and 1, (N, 2) int64."""
-    keys, counts = [], []
-    for grids in groups:
-        taken = np.zeros_like(grids[0])
-        for grid in grids:
-            grid = grid & ~taken
-            found, place = np.unique(answers(grid, taken)[~taken], return_inverse=True)
-            keys.append(found)
-            counts.append(_by_value(place, grid[~taken], len(found)))
-            taken = taken | grid
-    found, place = np.unique(np.concatenate(keys), return_inverse=True)
-    stacked = np.concatenate(counts)
-    return found, np.stack([np.bincount(place, stacked[:, v]).astype(np.int64) for v in (0, 1)], axis=1)
+def _unite(keys: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Different keys, (N, bytes) uint8, and the sums of their counts."""
+    unique, place = np.unique(keys.view(f"V{keys.shape[1]}").ravel(), return_inverse=True)
+    sums = [np.bincount(place, counts[:, v], len(unique)).astype(np.int64) for v in (0, 1)]
+    return unique.view(np.uint8).reshape(len(unique), -1), np.stack(sums, axis=-1)
 
 
-def _by_value(place: np.ndarray, cells: np.ndarray, size: int) -> np.ndarray:
-    return np.stack([np.bincount(place[cells == v], minlength=size) for v in (False, True)], axis=1)
+def train_cells(keys: np.ndarray, counts: np.ndarray, first_steps: int, steps: int) -> nn.Sequential:
+    """The network that foretells a cell from its context, (N, SIZE) -> logits (N, 1)."""
+    network = _perceptron(SIZE, *HIDDEN, 1)
+    total = counts.sum(axis=1)
+    _train_on_contexts(network, keys, counts, np.sqrt(total), first_steps)
+    # Contexts in proportion to the gradient that they bring, so that few steps go to what is known.
+    bits = np.concatenate([_bits(network, keys[i : i + 65536], counts[i : i + 65536]) for i in _starts(len(keys))])
+    chances = np.maximum(np.sqrt(bits * total) + 1e-3 * np.sqrt(total), 1e-3)
+    _train_on_contexts(network, keys, counts, chances, steps)
+    return network
 
 
-def code_length(counts: np.ndarray) -> np.ndarray:
-    """Bits for cells of these counts, (…, 2) -> (…), with half a logarithm for having to learn them."""
-    total = counts.sum(-1)
-    share = counts / np.maximum(total, 1)[..., None]
-    bits = -(counts * np.log2(np.where(share > 0, share, 1))).sum(-1)
-    return bits + 0.5 * np.log2(total + 1)
+def _train_on_contexts(
+    network: nn.Sequential, keys: np.ndarray, counts: np.ndarray, chances: np.ndarray, steps: int
+) -> None:
+    """Draws contexts by their chances, weighs them against those and their number."""
+    total = counts.sum(axis=1)
+    ends = np.cumsum(chances, dtype=np.float64)
+    weights = (total / chances * (ends[-1] / total.sum())).astype(np.float32)
+    shares = counts[:, 1] / total
+    random = np.random.default_rng(0)
+
+    def loss() -> Tensor:
+        chosen = np.searchsorted(ends, random.random(BATCH) * ends[-1])
+        logits = network(_unpacked(keys[chosen]))[:, 0]
+        each = binary_cross_entropy_with_logits(logits, torch.from_numpy(shares[chosen]), reduction="none")
+        return (torch.from_numpy(weights[chosen]) * each).mean()
+
+    _descend(network, loss, steps)
 
 
-@dataclass
-class Tree:
-    """Nodes in the order in which they were made; a question of −1 marks a leaf."""
+def train_drawing(data: Path, steps: int) -> nn.Sequential:
+    """The network that sees 5×5 cells and draws the middle one in 8×8 parts, (N, 25) -> logits (N, 64)."""
+    random = np.random.default_rng(0)
+    seen, drawn = [], []
+    for masks in pictures(data, random):
+        for mask in masks:
+            cells = to_grid(mask, PARTS)
+            rows, columns = cells.shape
+            missing = ((0, rows * PARTS - mask.shape[0]), (0, columns * PARTS - mask.shape[1]))
+            parts = np.pad(mask, missing, mode="edge").reshape(rows, PARTS, columns, PARTS).swapaxes(1, 2)
+            near = neighbourhoods(cells)
+            mixed = near.any(-1) & ~near.all(-1)
+            seen.append(near[mixed])
+            drawn.append(parts[mixed])
+    near_cells, inside = torch.from_numpy(np.concatenate(seen)), torch.from_numpy(np.concatenate(drawn))
+    side = 2 * REACH + 1
+    network = _perceptron(side * side, DRAW_HIDDEN, PARTS * PARTS)
 
-    questions: list[int] = field(default_factory=list)
-    children: list[int] = field(default_factory=list)
-    counts: list[np.ndarray] = field(default_factory=list)
+    def loss() -> Tensor:
+        chosen = torch.from_numpy(random.integers(len(near_cells), size=BATCH))
+        flips, turn, inverse = random.integers(4), random.random() < 0.5, random.random() < 0.5
+        x, y = near_cells[chosen].view(-1, side, side), inside[chosen]
+        # An outline is as likely mirrored, turned, or with inside and outside exchanged.
+        axes = [axis for axis in (1, 2) if flips & axis]
+        x, y = x.flip(axes), y.flip(axes)
+        if turn:
+            x, y = x.transpose(1, 2), y.transpose(1, 2)
+        if inverse:
+            x, y = ~x, ~y
+        return binary_cross_entropy_with_logits(network(x.flatten(1).float()), y.flatten(1).float())
 
-    def add(self, counts: np.ndarray) -> int:
-        """A new leaf's number."""
-        self.questions.append(-1)
-        self.children.append(0)
-        self.counts.append(counts)
-        return len(self.questions) - 1
-
-
-def grow(keys: np.ndarray, counts: np.ndarray) -> Tree:
-    """Splits the leaf whose best question saves most, again and again."""
-    asked = np.stack([(keys >> np.uint64(i)) & np.uint64(1) for i in range(len(QUESTIONS))]).astype(bool)
-    tree = Tree()
-    waiting: list[tuple[float, int, int, np.ndarray]] = []
-
-    def consider(members: np.ndarray) -> None:
-        own = counts[members]
-        leaf = tree.add(own.sum(0))
-        yes = asked[:, members].astype(np.int64) @ own
-        gain = code_length(own.sum(0)) - code_length(yes) - code_length(own.sum(0) - yes)
-        # Rounding keeps the choice between equal questions the same under any order of summation.
-        best = int(np.argmax(np.round(gain, 3)))
-        if gain[best] > LEAST_GAIN:
-            heapq.heappush(waiting, (-round(float(gain[best]), 3), leaf, best, members))
-
-    consider(np.arange(len(keys)))
-    for _ in range(LEAVES - 1):
-        if not waiting:
-            break
-        _, leaf, question, members = heapq.heappop(waiting)
-        tree.questions[leaf], tree.children[leaf] = question, len(tree.questions)
-        consider(members[~asked[question, members]])
-        consider(members[asked[question, members]])
-    return tree
+    _descend(network, loss, steps)
+    return network
 
 
-def train(data: Path, out: Path) -> None:
-    """Grows the tree on the training masks and writes the table of :mod:`sedic.bitstream.mask.tree`.
+def train(data: Path, out: Path, first_steps: int = FIRST_STEPS, steps: int = STEPS, draw: int = DRAW_STEPS) -> None:
+    """Trains both networks and writes the table of :mod:`sedic.bitstream.mask.neural`.
 
     Args:
         data: the folder with ``train/annotations.jsonl``.
         out: the npz to write; an existing one is replaced.
+        first_steps: of the network that foretells cells, on contexts as they come.
+        steps: of the same, on those that it has to learn.
+        draw: steps of the network that draws.
     """
-    tree = grow(*count_answers(masks_in_turn(data)))
-    counts = np.stack(tree.counts)
-    # Each value keeps a little, so that nothing is impossible; at most MOST_COUNT cells' weight together.
-    scaled = counts * COUNT_UNIT * MOST_COUNT // np.maximum(counts.sum(1, keepdims=True), MOST_COUNT)
-    np.savez_compressed(
-        out,
-        questions=np.array(tree.questions, np.int8),
-        children=np.array(tree.children, np.uint16),
-        counts=np.maximum(scaled, 1).astype(np.uint16),
-    )
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    drawing = train_drawing(data, draw)
+    cells = train_cells(*count_contexts(data), first_steps, steps)
+    logits = np.arange(-MOST_LOGIT * LOGIT_STEPS, MOST_LOGIT * LOGIT_STEPS + 1) / LOGIT_STEPS
+    share = 1 / (1 + np.exp(-logits))
+    tables = {**_integers(cells, "cell"), **_integers(drawing, "draw")}
+    ones = np.rint(share * (1 << 24)).astype(np.int32)
+    costs = np.rint(-np.log2(np.stack([1 - share, share], axis=-1)) * 256).astype(np.int32)
+    np.savez_compressed(out, ones=ones, costs=costs, **tables)  # type: ignore[arg-type]
 
 
-def measure(data: Path) -> None:
-    """Prints bytes a picture, and how far the decoded masks cover the originals, for the described pictures."""
-    for name in ("kodak", "clic"):
-        sizes, overlaps = [], []
-        for path in sorted((data / name).glob("*.json")):
-            objects = disjoint(Semantics.read(path).objects)
-            masks = [o.mask for o in objects if o.mask is not None]
-            height, width = masks[0].shape
-            encoder, writer, reader = Encoder(), TreeCoder(width, height), TreeCoder(width, height)
-            for mask in masks:
-                writer.write(encoder, mask)
-            sizes.append(len(encoder.finish()))
-            decoder = Decoder(encoder.finish())
-            for mask in masks:
-                grid = reader.read(decoder)
-                again = np.zeros_like(mask) if grid is None else reader.picture(grid)
-                overlaps.append((mask & again).sum() / (mask | again).sum())
-        print(
-            f"{name}: {np.mean(sizes):.1f} bytes of masks a picture, {min(sizes)} to {max(sizes)}, "
-            f"{len(sizes)} pictures; intersection over union {np.mean(overlaps):.3f}, at least {min(overlaps):.3f}"
-        )
+def _perceptron(*sizes: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _descend(network: nn.Sequential, loss_of_batch: Callable[[], Tensor], steps: int) -> None:
+    optimizer = torch.optim.Adam(network.parameters(), RATE, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss_of_batch().backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 0.1)
+        optimizer.step()
+        schedule.step()
+
+
+def _unpacked(keys: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.unpackbits(keys, axis=1, count=SIZE)).float()
+
+
+def _starts(size: int) -> range:
+    return range(0, size, 65536)
+
+
+@torch.no_grad()
+def _bits(network: nn.Sequential, keys: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """What all cells of each context cost, in nats."""
+    logits = network(_unpacked(keys))[:, 0].numpy().astype(np.float64)
+    return counts[:, 1] * np.logaddexp(0, -logits) + counts[:, 0] * np.logaddexp(0, logits)
+
+
+def _integers(network: nn.Sequential, name: str) -> dict[str, np.ndarray]:
+    layers = [layer for layer in network if isinstance(layer, nn.Linear)]
+    return to_integers([(n.weight.detach().numpy().T, n.bias.detach().numpy()) for n in layers], name)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "measure":
-        measure(Path(sys.argv[2]))
-    else:
-        train(Path(sys.argv[1]), Path(sys.argv[2]))
+    train(Path(sys.argv[1]), Path(sys.argv[2]))

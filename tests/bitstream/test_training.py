@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sedic.bitstream.mask.context import contexts, fixed_contexts
+from sedic.bitstream.mask.network import Network
 from sedic.bitstream.text import DETAIL, NAME, OVERALL
 from sedic.bitstream.text.network import PieceModel
 from sedic.bitstream.text.tokens import split_tokens
 from sedic.bitstream.text.trigram import WordModel
-from sedic.training import byte_pairs, huffman, masks, text, trigram
+from sedic.training import byte_pairs, huffman, mask_tree, masks, text, trigram
 from sedic.training.descriptions import Documents, Line, leading_name
 
 
@@ -88,8 +91,8 @@ def test_documents_follow_the_order_of_a_file():
     assert kinds == {OVERALL, DETAIL, NAME}
 
 
-def test_mask_table_is_the_same_each_time_and_prefers_the_neighbours_value(tmp_path):
-    folder = tmp_path / "train"
+def stripes(folder: Path) -> None:
+    """Annotations of six pictures with a bar each."""
     folder.mkdir()
     rows = []
     for i in range(6):
@@ -97,8 +100,12 @@ def test_mask_table_is_the_same_each_time_and_prefers_the_neighbours_value(tmp_p
         objects = [{"name": "region", "mask_rle": {"size": [256, 256], "counts": runs}}]
         rows.append(json.dumps({"file": "x.webp", "captions": [], "objects": objects}))
     (folder / "annotations.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    masks.train(tmp_path, tmp_path / "a.npz")
-    masks.train(tmp_path, tmp_path / "b.npz")
+
+
+def test_tree_of_masks_is_the_same_each_time_and_prefers_the_neighbours_value(tmp_path):
+    stripes(tmp_path / "train")
+    mask_tree.train(tmp_path, tmp_path / "a.npz")
+    mask_tree.train(tmp_path, tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     with np.load(tmp_path / "a.npz", allow_pickle=False) as table:
         questions, children, counts = table["questions"], table["children"], table["counts"]
@@ -106,3 +113,18 @@ def test_mask_table_is_the_same_each_time_and_prefers_the_neighbours_value(tmp_p
     shares = counts[:, 1] / counts.sum(1)
     assert shares[children[0]] < shares[0] < shares[children[0] + 1]
     assert counts.min() >= 1
+
+
+def test_networks_of_masks_are_the_same_each_time_and_learn_the_bars(tmp_path):
+    stripes(tmp_path / "train")
+    for name in "ab":
+        masks.train(tmp_path, tmp_path / f"{name}.npz", first_steps=40, steps=80, draw=40)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as table:
+        network, ones = Network(dict(table), "cell"), table["ones"]
+    assert (np.diff(ones) > 0).all()
+    assert 0 < ones[0] < ones[-1] < 1 << 24
+    bar = np.zeros((24, 24), bool)
+    bar[:, 8:16] = True
+    outputs = network(contexts(bar, fixed_contexts(np.zeros_like(bar), 0)).reshape(24 * 24, -1)).reshape(24, 24)
+    assert outputs[12, 12] > 0 > outputs[12, 2]

@@ -7,6 +7,8 @@ Of each object one symbol under ``PRESENCE`` is coded first: no mask, an empty o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +18,21 @@ SMALLEST_CELL = 8
 MOST_CELLS = 65536
 ABSENT, EMPTY, CELLS = range(3)
 PRESENCE = [1, 1, 30]
+
+
+@dataclass(frozen=True)
+class MaskChoice:
+    """What a writer of masks may choose; a reader needs none of it.
+
+    Attributes:
+        cell: the side of a cell in pixels, the nearest that the coder has is taken; None lets ``price`` decide.
+        price: bits that a hundredth of an object's intersection over union is worth.
+        smoothing: as ``price``, lower: cells whose bits are not worth even that are flipped; 0 leaves all as they are.
+    """
+
+    cell: int | None = None
+    price: float = 36.0
+    smoothing: float = 0.0
 
 
 class GridCoder(ABC):
@@ -33,6 +50,10 @@ class GridCoder(ABC):
     @abstractmethod
     def read_cells(self, decoder: Decoder) -> np.ndarray:
         """Reads what :meth:`write_cells` wrote with the same ``taken``."""
+
+    def prepare(self, masks: Sequence[np.ndarray | None], choice: MaskChoice) -> None:
+        """See :class:`MaskCoder`; here the grid is the same for all masks."""
+        del masks, choice
 
     def write(self, encoder: Encoder, mask: np.ndarray | None) -> None:
         """See :class:`MaskCoder`."""

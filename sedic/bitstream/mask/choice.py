@@ -1,0 +1,87 @@
+"""Which grid the masks of a picture get: cells of the size whose bits are worth it, the same for all objects.
+
+Grids of one size fit each other: what one object leaves, the next one takes, and nothing of an outline is told twice.
+Only a writer chooses; a reader takes the size that the file says.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .grid import MaskChoice, to_grid
+from .lattice import cells_of, draw
+
+if TYPE_CHECKING:
+    from .neural import NeuralCoder
+
+MOST_WORK_CELLS = 1 << 16  # of all objects together, so that a reader's work is bounded
+PATIENCE = 2  # finer grids whose bits are still counted behind the best
+
+
+def plan(coder: NeuralCoder, masks: Sequence[np.ndarray | None], choice: MaskChoice) -> list[int]:
+    """The size of cells, in units, for each of the next objects.
+
+    A mask that was drawn from cells keeps their size, so that a file which is unpacked and packed again keeps its
+    masks; all others get the size at which bits and loss together are least.
+
+    Args:
+        coder: has written the objects before.
+        masks: (H, W) bool units, disjoint; None for an object without one.
+        choice: price, or size.
+    """
+    most = MOST_WORK_CELLS // max(1, len(masks))
+    sizes = [s for s in coder.lattice.sizes() if np.prod(coder.lattice.grid_shape(s)) <= most]
+    if choice.cell is not None:
+        unit = coder.lattice.unit
+        return [min(sizes, key=lambda size: abs(size * unit - (choice.cell or 0)))] * len(masks)
+    own: dict[int, int] = {}
+    best, chosen, waiting = np.inf, sizes[0], PATIENCE
+    for size in reversed(sizes):
+        trial, bits, loss = copy.copy(coder), 0.0, 0.0
+        for j, mask in enumerate(masks):
+            if mask is None or not mask.any():
+                continue
+            cells = cells_of(mask, trial.taken, size)
+            if waiting >= 0:
+                bits += trial.bits(cells, size)
+            drawn = draw(cells, trial.taken, size)
+            trial.taken = trial.taken | mask  # nearly what will be drawn, and of masks drawn from cells the very same
+            trial.number += 1
+            if (drawn == mask).all():
+                own.setdefault(j, size)
+            loss += 1 - (drawn & mask).sum() / (drawn | mask).sum()
+        cost = bits + choice.price * 100 * loss
+        if waiting >= 0 and cost < best:
+            best, chosen, waiting = cost, size, PATIENCE
+        else:
+            waiting -= 1
+    return [own.get(j, chosen) for j in range(len(masks))]
+
+
+def cells_for(coder: NeuralCoder, units: np.ndarray, size: int) -> tuple[np.ndarray, int]:
+    """The cells of a mask, of ``size`` or, for a mask too small for these, of a finer one.
+
+    Args:
+        coder: has written the objects before.
+        units: (H, W) bool, inside and not taken.
+        size: of cells in units.
+
+    Returns:
+        (rows, columns) bool and the cells' size; no cell only where no unit is inside, or earlier objects took nearly
+        all around.
+    """
+    finer = [s for s in reversed(coder.lattice.sizes()) if s <= size]
+    for cell in finer:
+        cells = cells_of(units, coder.taken, cell)
+        if cells.any():
+            return cells, cell
+    free = ~to_grid(coder.taken, cell)
+    rows, columns = (np.arange(0, side, cell) for side in units.shape)
+    inside = np.add.reduceat(np.add.reduceat(units, rows, axis=0, dtype=np.int64), columns, axis=1) * free
+    chosen = np.zeros_like(free)
+    chosen.flat[inside.argmax()] = inside.any()
+    return chosen, cell
