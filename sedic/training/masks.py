@@ -1,7 +1,7 @@
 """Makes the table of mask coder 2: the network that foretells cells, and the one that draws them.
 
-``python -m sedic.training.masks DATA OUT.npz`` with DATA the folder that holds ``train/annotations.jsonl``. Takes a
-few minutes on one core; the same masks give the same bytes on the same machine (PyTorch's float32 sums differ between
+``python -m sedic.training.masks DATA OUT.npz`` with DATA the folder that holds ``train/annotations.jsonl``. Takes about
+ten minutes on one core; the same masks give the same bytes on the same machine (PyTorch's float32 sums differ between
 machines: what is shipped is rounded to integers once, and those are exact everywhere). ``python -m
 sedic.bench bitstream`` measures it.
 """
@@ -28,12 +28,12 @@ OBJECTS = 3  # of a picture, coded in turn
 MOST_GROUPS = 4  # of objects from one picture
 SMALLEST = 0.003  # of the picture's area
 # Pixels of the annotations, whose short side is 256, and how often cells of that size are shown.
-CELLS = {2: 0.15, 3: 0.25, 4: 0.25, 5: 0.15, 6: 0.1, 8: 0.07, 10: 0.03}
-PASSES = 1  # over all pictures, each with other objects together, other cells and other halves mirrored
+CELLS = {2: 0.1, 3: 0.2, 4: 0.3, 5: 0.15, 6: 0.12, 8: 0.09, 10: 0.04}
+PASSES = 2  # over all pictures, each with other objects together, other cells and other halves mirrored
 HIDDEN = (64, 32)
 DRAW_HIDDEN = 64
 FIRST_STEPS = 1500  # before the network itself says which contexts are worth showing
-STEPS = 12000
+STEPS = 11000
 DRAW_STEPS = 6000
 BATCH = 1024
 RATE = 0.004

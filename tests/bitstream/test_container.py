@@ -83,7 +83,7 @@ def test_a_pixel_counts_for_the_earlier_object_only():
     first, second = np.zeros((8, 8), bool), np.zeros((8, 8), bool)
     first[:3] = second[:5] = True  # of the cell's eight rows, two are the second's alone
     words = Semantics("", (SceneObject("a", "", first), SceneObject("b", "", second)))
-    decoded = SedicFile.from_bytes(SedicFile(8, 8, 1, 1, b"", words).to_bytes())
+    decoded = SedicFile.from_bytes(SedicFile(8, 8, 1, 1, b"", words, mask_coder=1).to_bytes())
     assert [bool(o.mask.any()) for o in decoded.semantics.objects] == [False, False]
 
 

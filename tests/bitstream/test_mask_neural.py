@@ -66,7 +66,7 @@ def blots(random: np.random.Generator, width: int, height: int, count: int) -> l
     return masks
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 4), st.sampled_from([None, 1, 5, 8, 99]), st.integers(0))
 def test_any_masks_are_read_as_written_and_written_again_the_same(width, height, count, cell, seed):
     random = np.random.default_rng(seed)
@@ -84,7 +84,7 @@ def test_any_masks_are_read_as_written_and_written_again_the_same(width, height,
     assert not any((a & b).any() for a, b in itertools.combinations(present, 2))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 4), st.integers(0))
 def test_masks_that_were_decoded_and_are_packed_again_do_not_drift(width, height, count, seed):
     size = width, height
@@ -95,7 +95,7 @@ def test_masks_that_were_decoded_and_are_packed_again_do_not_drift(width, height
         np.testing.assert_array_equal(before, after)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.sampled_from(CELL_SIZES), st.integers(0))
 def test_drawn_cells_give_the_same_cells_again_and_leave_what_is_taken(height, width, cell, seed):
     random = np.random.default_rng(seed)
@@ -184,7 +184,7 @@ def test_what_cells_are_said_to_cost_is_what_they_cost():
     assert abs(coder.bits(cells, 8) / 8 - len(encode([mask], (768, 512), MaskChoice(8)))) < 2
 
 
-GOLDEN = "01f27f9dfdb88c1b3facba680cef4c042c9d3c640a615c6a60477da23ad95c28"
+GOLDEN = "6815f81c6ee7306f89488e64c024fea94ee4b154a147a5bc434018b842c513d0"
 
 
 def golden_masks() -> list[np.ndarray | None]:
@@ -211,7 +211,7 @@ def test_bytes_are_the_same_in_threads_and_in_a_process_of_other_instructions():
     assert done.stdout.strip() == GOLDEN, done.stderr
 
 
-def test_kodak_masks_cost_less_than_seventy_bytes_and_come_back_close(shared_data):
+def test_kodak_masks_cost_less_than_seventy_five_bytes_and_come_back_close(shared_data):
     sizes, overlaps = [], []
     for path in sorted((shared_data / "kodak").glob("kodim??.json")):
         masks = [read_mask_picture(p) for p in sorted(path.parent.glob(f"{path.stem}_obj*.png"))]
@@ -220,5 +220,5 @@ def test_kodak_masks_cost_less_than_seventy_bytes_and_come_back_close(shared_dat
         sizes.append(len(data))
         for mask, again in zip(masks, pictures(decode(data, size, len(masks)), size), strict=True):
             overlaps.append((mask & again).sum() / (mask | again).sum())
-    assert statistics.mean(sizes) < 80
-    assert statistics.mean(overlaps) > 0.94
+    assert statistics.mean(sizes) < 75
+    assert statistics.mean(overlaps) > 0.935
