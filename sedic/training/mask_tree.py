@@ -1,7 +1,7 @@
 """Makes the table of mask coder 1: which neighbours its decision tree asks for, and how often a cell is then inside.
 
 ``python -m sedic.training.mask_tree DATA OUT.npz`` with DATA the folder that holds ``train/annotations.jsonl``. Takes a
-minute; the same masks give the same bytes. ``python -m sedic.training.masks measure DATA`` prints what masks then
+minute; the same masks give the same bytes. ``python -m sedic.training.mask_tree measure DATA`` prints what masks then
 cost.
 """
 
