@@ -98,7 +98,7 @@ def _general(training: list[str]) -> dict[str, Coder]:
         import zstandard
     except ImportError as error:
         raise SedicError(f'{error}; the table compares with other compressors: pip install "sedic[bench]".') from error
-    samples = [text.encode() for text in training]
+    samples: list[bytes | bytearray | memoryview] = [text.encode() for text in training]
     dictionary = zstandard.train_dictionary(DICTIONARY_BYTES, samples)
     options = zstandard.ZstdCompressionParameters.from_level(
         22, write_checksum=False, write_content_size=False, write_dict_id=False

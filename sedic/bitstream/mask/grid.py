@@ -27,12 +27,10 @@ class MaskChoice:
     Attributes:
         cell: the side of a cell in pixels, the nearest that the coder has is taken; None lets ``price`` decide.
         price: bits that a hundredth of an object's intersection over union is worth.
-        smoothing: as ``price``, lower: cells whose bits are not worth even that are flipped; 0 leaves all as they are.
     """
 
     cell: int | None = None
     price: float = 36.0
-    smoothing: float = 0.0
 
 
 class GridCoder(ABC):
