@@ -1,6 +1,6 @@
 """Checkpoints of full size with random weights through ComfyUI's own loaders: one guided step of every kind.
 
-Slow: minutes and up to 12 GB of memory and of disk for each combination. `python run.py test -m slow` runs them;
+Slow: minutes, 8 GB of memory and 4 of disk; SDXL about 12 of each, estimated. `python run.py test -m slow` runs them;
 SEDIC_FULL_SIZE names a folder in which the files are kept for the next time.
 """
 
