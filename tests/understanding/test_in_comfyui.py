@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -154,5 +155,6 @@ def test_a_planted_key_is_in_no_artefact(comfyui, repository, chat, profile, tmp
                 pictures += "prompt" in picture.info
     assert pictures  # some carry the workflow
     assert list((comfyui.base / "user" / "__sedic" / "answers").glob("*.json"))
-    served = urllib.request.Request(f"{comfyui.url}/userdata?dir=&recurse=true", headers={})
-    assert "endpoints.toml" not in urllib.request.urlopen(served, timeout=60).read().decode()
+    for path in ("..%2F__sedic%2Fendpoints.toml", "__sedic%2Fendpoints.toml"):  # nor does a browser get the file
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{comfyui.url}/userdata/{path}", timeout=60)
