@@ -12,6 +12,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..sedic.bitstream import BitstreamError, Hints, SedicFile
+from ..sedic.bitstream.mask import MaskChoice
 from ..sedic.codec import Reference, encode_reference, pack, pack_within, reference_of
 from ..sedic.metrics.fidelity import fidelity
 from ..sedic.reference.registry import codec_names
@@ -96,6 +97,11 @@ class PackBitstream(io.ComfyNode):
                                tooltip="Limits of objects and words: the paper's operating points."),
                 io.Image.Input("image", optional=True,
                                tooltip="The picture: with target_bpp, its reference is encoded again to fit."),
+                io.Int.Input("mask_cell", default=0, min=0, max=64, optional=True,
+                             tooltip="Pixels of a cell of the masks' grid, nearly; 0 takes what its bits are worth."),
+                io.Boolean.Input("smooth_masks", default=False, optional=True,
+                                 tooltip="Flips cells at the masks' edges where that saves bits; leave it off for "
+                                 "masks that you painted."),
             ],
             outputs=[
                 BitstreamSocket.Output(display_name="bitstream", tooltip="Wire it to Save Bitstream."),
@@ -112,17 +118,19 @@ class PackBitstream(io.ComfyNode):
         target_bpp: float = 0.0,
         preset: str = AS_WIRED,
         image: Tensor | None = None,
+        mask_cell: int = 0,
+        smooth_masks: bool = False,
     ) -> io.NodeOutput:
-        hints = Hints(seed=seed)
+        hints, masks = Hints(seed=seed), MaskChoice(cell=mask_cell or None, smooth=smooth_masks)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             if preset != AS_WIRED:
                 semantics = semantics.limited(PRESETS[preset])
             if target_bpp:
                 pixels = None if image is None else to_pixels(image)
-                file = pack_within(target_bpp, reference, semantics, hints, pixels, weights_folder())
+                file = pack_within(target_bpp, reference, semantics, hints, pixels, weights_folder(), masks)
             else:
-                file = pack(reference, semantics, hints)
+                file = pack(reference, semantics, hints, masks)
         file = SedicFile.from_bytes(file.to_bytes())
         notes = [str(w.message) for w in told if issubclass(w.category, UserWarning)]
         report = "\n".join([describe(file), *notes])

@@ -67,6 +67,10 @@ def parser() -> argparse.ArgumentParser:
         encode.add_argument(option, type=int, metavar=metavar, help=f"default: the preset's ({defaults})")
     encode.add_argument("--reference", default="av1", metavar="NAME[:QUALITY]", help="default: %(default)s")
     encode.add_argument("--target-bpp", type=float, metavar="B", help="bits per pixel: leaves out what does not fit")
+    encode.add_argument(
+        "--mask-cell", type=int, metavar="PIXELS", help="of the masks' grid; default: what its bits are worth"
+    )
+    encode.add_argument("--smooth-masks", action="store_true", help="flip cells at their edges where that saves bits")
     encode.add_argument("--detector", type=Path, metavar="PATH", help="Grounding DINO, for objects without a mask")
     encode.add_argument("--segmenter", type=Path, metavar="PATH", help="SAM; without it boxes are cut by GrabCut")
     encode.add_argument(

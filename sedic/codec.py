@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .bitstream import BitstreamError, Hints, SedicFile
+from .bitstream.mask import MaskChoice
 from .budget import fit
 from .errors import SedicError
 from .reference.registry import CodecError, ReferenceCodec, codec_by_id, parse_reference
@@ -64,8 +65,10 @@ def _encode(image: np.ndarray, codec: ReferenceCodec, quality: int) -> Reference
     return Reference(codec.id, quality, data, image.shape[1], image.shape[0], codec.fingerprint(quality))
 
 
-def pack(reference: Reference, semantics: Semantics, hints: Hints = Hints()) -> SedicFile:
-    """Joins a reference and semantics to a file."""
+def pack(
+    reference: Reference, semantics: Semantics, hints: Hints = Hints(), masks: MaskChoice = MaskChoice()
+) -> SedicFile:
+    """Joins a reference and semantics to a file; ``masks`` says how finely masks are written."""
     return SedicFile(
         reference.width,
         reference.height,
@@ -75,6 +78,7 @@ def pack(reference: Reference, semantics: Semantics, hints: Hints = Hints()) -> 
         semantics=semantics,
         fingerprint=reference.fingerprint,
         hints=hints,
+        mask_choice=masks,
     )
 
 
@@ -86,6 +90,7 @@ def encode(
     target_bpp: float | None = None,
     hints: Hints = Hints(),
     models: Path | None = None,
+    masks: MaskChoice = MaskChoice(),
 ) -> SedicFile:
     """Encodes a picture.
 
@@ -98,6 +103,7 @@ def encode(
             warning, and what the others leave is spent on the reference. None takes its quality as it is.
         hints: for the decoder, where they differ from its defaults.
         models: folder of reference codecs' weights.
+        masks: cells and smoothing of the masks, where the coder's own choice is not wanted.
 
     Raises:
         SedicError: the picture, the semantics or the budget cannot be used.
@@ -105,8 +111,8 @@ def encode(
     semantics = semantics.limited(limits)
     codec, quality = parse_reference(reference, models)
     if target_bpp is None:
-        return pack(_encode(image, codec, quality), semantics, hints)
-    return fit(semantics, target_bpp, _CodecReferences(image, codec), lambda r, s: pack(r, s, hints))
+        return pack(_encode(image, codec, quality), semantics, hints, masks)
+    return fit(semantics, target_bpp, _CodecReferences(image, codec), lambda r, s: pack(r, s, hints, masks))
 
 
 class _CodecReferences:
@@ -158,6 +164,7 @@ def pack_within(
     hints: Hints = Hints(),
     image: np.ndarray | None = None,
     models: Path | None = None,
+    masks: MaskChoice = MaskChoice(),
 ) -> SedicFile:
     """As :func:`pack`, at most ``target_bpp``: leaves out objects and words, tells which, and chooses the reference.
 
@@ -168,6 +175,7 @@ def pack_within(
         hints: for the decoder.
         image: the picture, (H, W, 3) uint8, to encode its reference at another quality; None keeps the one there is.
         models: folder of reference codecs' weights.
+        masks: as of :func:`pack`.
 
     Raises:
         BudgetError: not even the smallest file fits; says what does.
@@ -175,7 +183,7 @@ def pack_within(
     references = (
         _OneReference(reference) if image is None else _CodecReferences(image, codec_by_id(reference.codec_id, models))
     )
-    return fit(semantics, target_bpp, references, lambda r, s: pack(r, s, hints))
+    return fit(semantics, target_bpp, references, lambda r, s: pack(r, s, hints, masks))
 
 
 def reference_of(file: SedicFile) -> Reference:

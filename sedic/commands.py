@@ -42,7 +42,17 @@ def encode(options: argparse.Namespace) -> None:
         provider = provider_of(read_endpoint(options.endpoint), options.device)
         semantics = textualize(image, provider, limits, memory=AnswerCache(ask_again=options.ask_again))
     semantics = _located(image, semantics, options)
-    file = codec.encode(image, semantics, options.reference, limits, options.target_bpp, models=options.weights)
+    if options.mask_cell is not None and options.mask_cell < 1:
+        raise SedicError(f"--mask-cell is {options.mask_cell}; it must be 1 or more.")
+    file = codec.encode(
+        image,
+        semantics,
+        options.reference,
+        limits,
+        options.target_bpp,
+        models=options.weights,
+        masks=mask.MaskChoice(cell=options.mask_cell, smooth=options.smooth_masks),
+    )
     file.write(options.output)
     print(f"{options.output}: {_size(file)} bytes, {file.bits_per_pixel:.4f} bpp")
 

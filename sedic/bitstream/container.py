@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,9 +16,20 @@ from ..semantics import SceneObject, Semantics
 from . import mask, text
 from .coder import BitstreamError
 from .header import Header, Hints
-from .sections import MOST_PAYLOAD, Content, Section, Sections, describe, frame, section_names, with_disjoint_masks
+from .sections import (
+    MOST_PAYLOAD,
+    Content,
+    Section,
+    Sections,
+    TooMuchWorkError,
+    describe,
+    frame,
+    section_names,
+    with_disjoint_masks,
+)
 from .stream import StreamReader
 
+QUICK_CELL = 16  # pixels: cells of masks which take a reader little time, whatever their outlines are
 MOST_FILE = 2 * MOST_PAYLOAD  # bytes that `read` takes from disk
 
 
@@ -148,6 +159,14 @@ class SedicFile:
 
     @cached_property
     def _pieces(self) -> list[tuple[Section, bytes]]:
+        try:
+            return self._written(self.mask_choice)
+        except TooMuchWorkError:
+            if self.mask_choice.cell is not None:
+                raise
+            return self._written(replace(self.mask_choice, cell=QUICK_CELL))
+
+    def _written(self, masks: mask.MaskChoice) -> list[tuple[Section, bytes]]:
         header = Header(
             width=self.width,
             height=self.height,
@@ -166,7 +185,7 @@ class SedicFile:
         objects = with_disjoint_masks(self.semantics.objects, header)
         contents: list[Content] = [self.reference, self.semantics.overall, *objects]
         writer = Sections(header)
-        writer.prepare(objects, self.mask_choice)
+        writer.prepare(objects, masks)
         for number, (name, content) in enumerate(zip(section_names(header.objects), contents, strict=True)):
             payload, text_bytes = writer.write(content)
             framed = frame(payload, number)

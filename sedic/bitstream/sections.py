@@ -25,7 +25,7 @@ from .text import CODERS as TEXT_CODERS
 from .text import DETAIL, NAME, OVERALL, TextCoder
 
 MOST_PAYLOAD = 1 << 20
-BASE_WORK, WORK_PER_BYTE = 300_000, 500  # see `Sections`
+BASE_WORK, WORK_PER_BYTE = 500_000, 500  # see `Sections`
 
 Content = bytes | str | SceneObject
 
@@ -164,7 +164,7 @@ class Sections:
 
 
 class TooMuchWorkError(BitstreamError):
-    """Another coder may hold the content."""
+    """Another coder, or coarser masks, may hold the content."""
 
 
 def section_names(objects: int) -> list[str]:

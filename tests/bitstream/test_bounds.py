@@ -36,7 +36,7 @@ def read_work(data: bytes) -> tuple[int, StreamReader]:
 
 @pytest.mark.parametrize(
     ("parts", "damaged"),
-    [({"masks": 2}, "object2"), ({"masks": 0, "texts": ["", DOTS], "text_coder": 1}, "object1")],
+    [({"masks": 3}, "object3"), ({"masks": 0, "texts": ["", DOTS, DOTS], "text_coder": 1}, "object2")],
 )
 def test_a_file_of_a_kilobyte_takes_at_most_a_second_of_work(parts, damaged):
     assert BASE_WORK + WORK_PER_BYTE * 1000 <= MOST_WORK
@@ -62,7 +62,7 @@ def test_work_is_what_the_models_compute_and_the_same_for_writer_and_reader():
 
 
 def test_what_a_reader_would_give_up_the_writer_refuses():
-    objects = [SceneObject("", "", one_corner(j)) for j in range(2)]
+    objects = [SceneObject("", "", one_corner(j)) for j in range(4)]
     file = SedicFile(*LARGEST, 1, 1, b"", Semantics("", objects), **SLOW)
     with pytest.raises(TooMuchWorkError, match="repeat themselves"):
         file.to_bytes()

@@ -9,17 +9,20 @@ import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sedic.bitstream import SedicFile
 from sedic.bitstream.coder import BitstreamError, Decoder, Encoder
 from sedic.bitstream.mask import MaskChoice
 from sedic.bitstream.mask.context import CODED, MARGIN, contexts, fixed_contexts
 from sedic.bitstream.mask.lattice import CELL_SIZES, MOST_CELLS, Lattice, cells_of, draw
 from sedic.bitstream.mask.neural import MaskGrid, NeuralCoder
+from sedic.semantics import SceneObject, Semantics
 from sedic.semantics import read_mask as read_mask_picture
 
 
@@ -222,3 +225,41 @@ def test_kodak_masks_cost_less_than_seventy_five_bytes_and_come_back_close(share
             overlaps.append((mask & again).sum() / (mask | again).sum())
     assert statistics.mean(sizes) < 75
     assert statistics.mean(overlaps) > 0.935
+
+
+def ragged() -> np.ndarray:
+    """A disc whose outline is noise."""
+    random = np.random.default_rng(4)
+    mask = disc(256, 192, 120, 96, 60)
+    return mask ^ (random.random((24, 32)).repeat(8, 0).repeat(8, 1) < 0.15) & disc(256, 192, 120, 96, 76)
+
+
+def test_smoothing_saves_bits_that_are_worth_more_than_what_it_loses():
+    choice = MaskChoice(cell=8)
+    plain, smooth = (encode([ragged()], (256, 192), replace(choice, smooth=s)) for s in (False, True))
+    assert len(smooth) < len(plain)
+
+    def cost(data: bytes) -> float:
+        (drawn,) = pictures(decode(data, (256, 192), 1), (256, 192))
+        return 8 * len(data) + 100 * choice.price * (1 - (drawn & ragged()).sum() / (drawn | ragged()).sum())
+
+    assert cost(smooth) <= cost(plain)
+
+
+def test_masks_are_not_smoothed_unless_asked_for():
+    mask = ragged()
+    (grid,) = decode(encode([mask], (256, 192), MaskChoice(cell=8)), (256, 192), 1)
+    assert (
+        grid.cells
+        == cells_of(Lattice.of(256, 192).from_mask(mask), np.zeros(Lattice.of(256, 192).shape, bool), grid.cell)
+    ).all()
+
+
+def test_outlines_too_fine_to_be_read_in_time_get_coarser_cells(monkeypatch):
+    monkeypatch.setattr("sedic.bitstream.sections.BASE_WORK", 29_000)
+    monkeypatch.setattr("sedic.bitstream.sections.WORK_PER_BYTE", 0)
+    file = SedicFile(256, 192, 1, 1, b"", Semantics("", (SceneObject("", "", ragged()),)))
+    (written,) = SedicFile.from_bytes(file.to_bytes()).semantics.objects
+    assert 0.5 < (written.mask & ragged()).sum() / (written.mask | ragged()).sum() < 0.9
+    with pytest.raises(BitstreamError, match="repeat themselves"):
+        replace(file, mask_choice=MaskChoice(cell=4)).to_bytes()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..coder import BitstreamError, Decoder, Encoder, exact_bit_model, load_table
-from .choice import cells_for, plan
+from .choice import cells_for, plan, smoothed
 from .context import CODED, MARGIN, SIZE, contexts, fixed_contexts, row_context
 from .grid import ABSENT, CELLS, EMPTY, PRESENCE, MaskChoice, to_grid
 from .lattice import CELL_SIZES, Lattice, draw
@@ -70,7 +70,11 @@ class NeuralCoder:
         if mask is None:
             encoder.symbol(ABSENT, PRESENCE)
             return
-        self._write(encoder, *cells_for(self, self.lattice.from_mask(mask) & ~self.taken, size))
+        units = self.lattice.from_mask(mask) & ~self.taken
+        cells, size = cells_for(self, units, size)
+        if self._choice.smooth and cells.any():
+            cells = smoothed(self, units, cells, size, self._choice.price)
+        self._write(encoder, cells, size)
 
     def write_grid(self, encoder: Encoder, grid: MaskGrid | None) -> None:
         """See :class:`.MaskCoder`."""
