@@ -20,12 +20,13 @@ from functools import lru_cache
 import numpy as np
 
 from ..coder import BitstreamError, Decoder, Encoder, load_table
-from . import MOST_CHARACTERS, NAME
+from . import MOST_CHARACTERS
 from .confidence import Confidence
+from .looks import Looks
 from .lstm import Network
 from .pieces import CODE_POINT, END, Pieces
 from .repetition import Repetition
-from .tokens import DAMAGED, LOWER, START_CLASS, is_word, join_token, refuse, split_tokens, token_class
+from .tokens import DAMAGED, LOWER, is_word, join_token, refuse, split_tokens
 
 FIRST_KIND = 2  # the pieces that announce OVERALL, DETAIL and NAME
 MOST_READ = 400  # pieces of a file that the network reads, so that a short file of endless words keeps nobody busy
@@ -39,9 +40,7 @@ class PieceModel:
         self.pieces = Pieces(table["characters"].tobytes().decode(), table["merges"])
         self.network = Network(table)
         self.exponential = table["exponential"].astype(np.int64)
-        self.spaces = table["spaces"]  # 36,36,2: class before, class
-        self.capitals = table["capitals"]  # V,3: by the word's first piece
-        self.first_capitals = table["first_capitals"]  # 2,3: start of a text, start of a later sentence
+        self.looks = Looks(table)
 
 
 @lru_cache(maxsize=1)
@@ -75,9 +74,9 @@ class NetworkCoder:
             encoder.one_of_many(first, self._next())
             if first == CODE_POINT:
                 encoder.number(ord(word), 0x110000)
-            encoder.symbol(int(spaced), self._space_counts(before, word))
+            encoder.symbol(int(spaced), self._model.looks.spaces(before, word))
             if is_word(word):
-                encoder.symbol(capitals, self._capital_counts(before, first, kind))
+                encoder.symbol(capitals, self._model.looks.capitals(before, first, kind))
             self._advance(encoder, first)
             for piece in others:
                 encoder.one_of_many(piece, self._next())
@@ -105,8 +104,8 @@ class NetworkCoder:
             else:
                 word = chr(decoder.number(0x110000)) if piece == CODE_POINT else pieces.text(piece)
                 before = tokens[-1][0] if tokens else ""
-                spaced = bool(decoder.symbol(self._space_counts(before, word)))
-                capitals = decoder.symbol(self._capital_counts(before, piece, kind)) if is_word(word) else LOWER
+                spaced = bool(decoder.symbol(self._model.looks.spaces(before, word)))
+                capitals = decoder.symbol(self._model.looks.capitals(before, piece, kind)) if is_word(word) else LOWER
                 tokens.append((word, spaced, capitals))
                 cuts.append([piece])
             length += len(pieces.text(piece)) or 1  # a code point has no text of its own
@@ -138,13 +137,3 @@ class NetworkCoder:
             self._counts = self._confidence.counts(self._model.network.logits(self._state))
             self._repetition.favour(self._counts)
         return self._counts
-
-    def _space_counts(self, before: str, word: str) -> np.ndarray:
-        return self._model.spaces[token_class(before) if before else START_CLASS, token_class(word)]
-
-    def _capital_counts(self, before: str, piece: int, kind: int) -> np.ndarray:
-        if not before and kind != NAME:
-            return self._model.first_capitals[0]
-        if before and before in ".!?":
-            return self._model.first_capitals[1]
-        return self._model.capitals[piece]

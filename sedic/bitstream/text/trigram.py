@@ -19,8 +19,9 @@ from functools import lru_cache
 import numpy as np
 
 from ..coder import BitstreamError, Decoder, Encoder, load_table
-from . import MOST_CHARACTERS, NAME
-from .tokens import DAMAGED, LETTERS, LOWER, START_CLASS, is_word, join_token, refuse, split_tokens, token_class
+from . import MOST_CHARACTERS
+from .looks import Looks
+from .tokens import DAMAGED, LETTERS, LOWER, is_word, join_token, refuse, split_tokens
 
 END, SPELLED, CODE_POINT = range(3)  # the vocabulary's first words: end of text, word to spell, other character
 COMMON_WORDS = 64  # the most frequent words do not become likelier by having occurred
@@ -35,9 +36,7 @@ class WordModel:
         self.ids = {word: i for i, word in enumerate(self.words) if i > CODE_POINT}
         self.unigrams = table["unigrams"].astype(np.int64)
         self.spelling = table["spelling"]  # 28,28,28: last but one letter, last letter, letter
-        self.spaces = table["spaces"]  # 36,36,2: class before, class
-        self.capitals = table["capitals"]  # V,3
-        self.first_capitals = table["first_capitals"]  # 2,3: start of a text, start of a later sentence
+        self.looks = Looks(table)
         histories = zip(table["trigram_first"].tolist(), table["trigram_second"].tolist(), strict=True)
         self._trigram_rows = {history: row for row, history in enumerate(histories)}
         self._orders = [
@@ -106,9 +105,9 @@ class TrigramCoder:
                 self._write_spelled(encoder, word)
             elif index == CODE_POINT:
                 encoder.number(ord(word), 0x110000)
-            encoder.symbol(int(spaced), self._space_counts(before, word))
+            encoder.symbol(int(spaced), self._model.looks.spaces(before, word))
             if is_word(word):
-                encoder.symbol(capitals, self._capital_counts(before, index, kind))
+                encoder.symbol(capitals, self._model.looks.capitals(before, index, kind))
             history, before = self._advance(history, index), word
         encoder.symbol(END, model.counts(*history, self._seen))
 
@@ -130,8 +129,8 @@ class TrigramCoder:
                     raise BitstreamError(DAMAGED)
             else:
                 word = model.words[index]
-            spaced = bool(decoder.symbol(self._space_counts(before, word)))
-            capitals = decoder.symbol(self._capital_counts(before, index, kind)) if is_word(word) else LOWER
+            spaced = bool(decoder.symbol(self._model.looks.spaces(before, word)))
+            capitals = decoder.symbol(self._model.looks.capitals(before, index, kind)) if is_word(word) else LOWER
             text += join_token(word, spaced, capitals)
             if len(text) > MOST_CHARACTERS + 1 or model.index(word) != index:
                 raise BitstreamError(DAMAGED)
@@ -166,16 +165,6 @@ class TrigramCoder:
             raise BitstreamError(DAMAGED)
         self._spelled.append(word)
         return word
-
-    def _space_counts(self, before: str, word: str) -> np.ndarray:
-        return self._model.spaces[token_class(before) if before else START_CLASS, token_class(word)]
-
-    def _capital_counts(self, before: str, index: int, kind: int) -> np.ndarray:
-        if not before and kind != NAME:
-            return self._model.first_capitals[0]
-        if before and before in ".!?":
-            return self._model.first_capitals[1]
-        return self._model.capitals[index]
 
     def _advance(self, history: tuple[int, int], index: int) -> tuple[int, int]:
         if index >= COMMON_WORDS and index not in self._seen:
