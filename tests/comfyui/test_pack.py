@@ -31,7 +31,7 @@ def scene(objects: int = 3) -> Semantics:
 def test_new_inputs_are_optional_and_come_last(node):
     info = node.GET_NODE_INFO_V1()["input_order"]
     assert info["required"] == ["reference", "semantics", "seed"]
-    assert info["optional"] == ["target_bpp", "preset", "image"]
+    assert info["optional"] == ["target_bpp", "preset", "image", "mask_cell", "smooth_masks"]
 
 
 def test_without_a_budget_everything_is_packed(node):
@@ -56,3 +56,18 @@ def test_a_preset_limits_words_and_objects(node):
     file, report = node.execute(encode_reference(PICTURE, "av1:120"), scene(), 0, preset="low").args
     assert len(file.semantics.objects) == 1
     assert "left out tower 1" in report
+
+
+def test_cells_and_smoothing_of_masks_are_the_users_choice(node):
+    reference = encode_reference(PICTURE, "av1:120")
+    noise = np.random.default_rng(2).random((12, 16)).repeat(8, 0).repeat(8, 1)
+    distance = np.hypot(ROWS - 48, COLUMNS - 64)
+    ragged = (distance < 32) ^ ((noise < 0.15) & (distance < 44))
+    semantics = Semantics("", (SceneObject("spot", "", ragged),))
+
+    def mask_bytes(**chosen) -> int:
+        file, _ = node.execute(reference, semantics, 0, **chosen).args
+        return file.sections[-1].mask_bytes
+
+    assert mask_bytes(mask_cell=16) < mask_bytes(mask_cell=8) < mask_bytes(mask_cell=4)
+    assert mask_bytes(mask_cell=8, smooth_masks=True) < mask_bytes(mask_cell=8)
