@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sedic.understanding.endpoints import Endpoint
@@ -95,3 +98,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_args):
         """Silence."""
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server that answers well until it is told otherwise, for the length of a ``with``."""
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 import pytest
 
-from .chat_server import KEY, Server
+from .chat_server import KEY, serving
 
 
 @pytest.fixture
 def server():
     """A server that answers well until it is told otherwise."""
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture

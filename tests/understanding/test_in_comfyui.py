@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +17,7 @@ from headless.demo import upload_inputs
 from headless.graph import find_node, read_workflow
 from sedic.bitstream import SedicFile
 
-from .chat_server import GOOD, KEY, Server, completion, failure
+from .chat_server import GOOD, KEY, completion, failure, serving
 from .small_vlm import llava
 from .test_grounding import folder as small_dino  # noqa: F401
 from .test_segment import folder as small_sam  # noqa: F401
@@ -41,13 +40,8 @@ def comfyui(comfyui_path, small_dino, small_sam):  # noqa: F811
 @pytest.fixture(scope="module")
 def chat():
     """The chat server."""
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
