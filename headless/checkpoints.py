@@ -72,6 +72,8 @@ def _diffusers_control_net(union: bool) -> Layout:
         "projection_class_embeddings_input_dim": 2816,
         "use_linear_projection": True,
     }
+    if union:
+        options["conditioning_embedding_out_channels"] = (16, 32, 96, 256)  # as published, unlike the class's default
     kind = diffusers.ControlNetUnionModel if union else diffusers.ControlNetModel
     with torch.device("meta"):
         return {key: tuple(value.shape) for key, value in kind(**options).state_dict().items()}

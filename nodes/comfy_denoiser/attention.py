@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ...sedic.errors import SedicError
 from ...sedic.restoration.denoiser import CONTROL_LAYERS, AttentionMap, attention_grid, attention_weights
+from .casting import transient_weights
 
 
 class Stop(Exception):
@@ -129,15 +130,16 @@ def use_pytorch(_: Any, *arguments: Any, **options: Any) -> Tensor:
 def checkpointing(network: nn.Module, read: Sequence[nn.Module]) -> Iterator[None]:
     """While it lasts, ``network``'s layers keep their inputs only and run again in the backward pass.
 
-    Layers that hold one of the ``read`` modules are left as they are.
+    Layers that hold one of the ``read`` modules are left as they are; so are single convolutions, which keep nothing
+    but their input anyhow.
     """
     layers = []
     for block in [*getattr(network, "input_blocks", ()), *getattr(network, "output_blocks", ())]:
-        layers += [layer for layer in block if not any(module in read for module in layer.modules())]
+        layers += [m for m in block if any(m.children()) and not any(module in read for module in m.modules())]
     for layer in layers:
 
         def run(*arguments: Any, layer: nn.Module = layer, forward: Any = layer.forward, **options: Any) -> Any:
-            with pytorch_attention(layer):  # also when it runs again, outside the guided pass
+            with pytorch_attention(layer), transient_weights(layer):  # also when it runs again, outside the guided pass
                 return forward(*arguments, **options)
 
         def again(*arguments: Any, run: Any = run, **options: Any) -> Any:

@@ -23,8 +23,11 @@ _PLAIN = {
 
 @contextmanager
 def transient_weights(network: nn.Module) -> Iterator[None]:
-    """While it lasts, ``network``'s matrices and convolutions that cast their weights keep no copy of them."""
-    casting = [module for module in network.modules() if _casts(module)]
+    """While it lasts, ``network``'s matrices and convolutions that cast their weights keep no copy of them.
+
+    May be nested: layers whose forward is replaced already are left as they are.
+    """
+    casting = [module for module in network.modules() if _casts(module) and "forward" not in vars(module)]
     for module in casting:
         kind = _Linear if isinstance(module, nn.Linear) else _Convolution
         module.forward = partial(_apply, kind, module)

@@ -159,14 +159,29 @@ def test_checkpointing_gives_the_same_gradient_and_keeps_less(with_bytes_kept):
     assert little < 0.6 * much
 
 
-def test_weights_that_are_cast_for_each_layer_are_not_kept_as_cast(with_bytes_kept, stage, monkeypatch):
-    """Half precision on a machine that computes in float32: ComfyUI's manual cast."""
+@pytest.fixture
+def cast(stage):
+    """The stage's network in half precision on a machine that computes in float32: ComfyUI's manual cast."""
     network = stage.model.model.diffusion_model
     for module in network.modules():
         if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):
             module.weight.data = module.weight.data.half()
             module.comfy_cast_weights = True
     stage.model.model.manual_cast_dtype = torch.float32
+    return network
+
+
+def test_weights_that_are_cast_can_be_checkpointed(gradient, cast):
+    """The first layer is a convolution by itself: casting and checkpointing both reach for it."""
+    energy, plain = gradient(with_control_net=False)
+    same, again = gradient(lambda bound: setattr(bound, "checkpoint", True), with_control_net=False)
+    assert energy == same
+    torch.testing.assert_close(plain, again, rtol=1e-4, atol=1e-9)
+    assert not any("forward" in vars(module) for module in cast.modules())
+
+
+def test_weights_that_are_cast_for_each_layer_are_not_kept_as_cast(with_bytes_kept, cast, monkeypatch):
+    network = cast
     _, lean, little = with_bytes_kept(with_control_net=False)
     monkeypatch.setattr("comfyui_sedic.nodes.comfy_denoiser.casting._casts", lambda module: False)
     _, plain, much = with_bytes_kept(with_control_net=False)
