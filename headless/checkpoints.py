@@ -29,7 +29,7 @@ CHECKPOINTS = {
 CONTROL_NETS = {
     "sd15": ("control_v11f1e_sd15_tile.pth",),
     "sd21": ("v1_general.pth", "v2.pth"),
-    "sdxl": ("controlnet-tile-sdxl-1.0.safetensors", "controlnet-union-sdxl-1.0.safetensors"),
+    "sdxl": ("controlnet-tile-sdxl-1.0.safetensors", "controlnet-union-sdxl-1.0-promax.safetensors"),
 }
 
 
@@ -73,7 +73,8 @@ def _diffusers_control_net(union: bool) -> Layout:
         "use_linear_projection": True,
     }
     if union:
-        options["conditioning_embedding_out_channels"] = (16, 32, 96, 256)  # as published, unlike the class's default
+        # As published, unlike the class's defaults; the first union model had six kinds and no tile, ProMax has eight.
+        options |= {"conditioning_embedding_out_channels": (16, 32, 96, 256), "num_control_type": 8}
     kind = diffusers.ControlNetUnionModel if union else diffusers.ControlNetModel
     with torch.device("meta"):
         return {key: tuple(value.shape) for key, value in kind(**options).state_dict().items()}
