@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SedicError
-from . import bitstream, pictures
+from . import bitstream, pictures, pristine, restoration
 from .decoder import measure as measure_decoder
 from .energy import VARIANTS
+from .restoration import sheets
 
 
 def main() -> int:
@@ -28,6 +29,7 @@ def main() -> int:
     file.add_argument("--images", type=Path, metavar="DIR", help="NAME.png with NAME.json and masks beside it")
     file.set_defaults(run=lambda o: bitstream.measure(o.text, o.images))
     _add_decoder(commands)
+    _add_restoration(commands)
     options = parser.parse_args()
     try:
         options.run(options)
@@ -48,6 +50,58 @@ def _add_decoder(commands: Any) -> None:
     )  # fmt: skip
     decoder.add_argument("--cost", action="store_true", help="also in ComfyUI, on a checkpoint of full size")
     decoder.set_defaults(run=lambda o: measure_decoder(o.images, o.pictures, o.side, o.variants, o.cost))
+
+
+def _add_restoration(commands: Any) -> None:
+    plain = restoration.Options(None, None, Path())
+    folders = argparse.ArgumentParser(add_help=False)
+    folders.add_argument(
+        "--out", type=Path, default=Path("out", "restoration"), metavar="DIR", help="keeps all results"
+    )
+    folders.add_argument("--workers", type=int, default=plain.workers, metavar="N", help="processes of one thread each")
+
+    main = commands.add_parser(
+        "restoration", parents=[folders], help="what the embedded models restore, and the paper's effects"
+    )  # fmt: skip
+    main.add_argument("--heldout", type=Path, metavar="DIR", help="pictures with annotations.jsonl")
+    main.add_argument("--images", type=Path, metavar="DIR", help="NAME.png with NAME.json and masks beside it")
+    main.add_argument("--pictures", type=int, default=plain.pictures, metavar="N", help="default: %(default)s")
+    main.add_argument(
+        "--image-pictures", type=int, default=plain.image_pictures, metavar="N", help="default: %(default)s"
+    )
+    main.add_argument(
+        "--side", type=int, default=plain.side, metavar="PIXELS", help="of --images; default: %(default)s"
+    )
+    main.add_argument("--only", nargs="+", choices=restoration.ROWS, default=plain.only, metavar="ROWS",
+                      help=f"some of {', '.join(restoration.ROWS)}")  # fmt: skip
+    main.add_argument("--minutes", type=float, metavar="N", help="begin no picture behind them")
+    main.add_argument("--again", action="store_true", help="print what is there, restore nothing")
+    main.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables into this file, too")
+    main.set_defaults(run=lambda o: restoration.measure(restoration.Options(
+        o.heldout, o.images, o.out, o.pictures, o.image_pictures, o.side, o.only, o.workers, o.minutes, o.again,
+        o.markdown,
+    )))  # fmt: skip
+
+    sheet = commands.add_parser("sheet", parents=[folders], help="held-out pictures, stage by stage, as one JPEG")
+    sheet.add_argument("--heldout", type=Path, required=True, metavar="DIR")
+    sheet.add_argument(
+        "--to", type=Path, default=Path("docs", "heldout.jpg"), metavar="JPEG", help="default: %(default)s"
+    )
+    sheet.add_argument("--pictures", type=int, default=12, metavar="N", help="default: %(default)s")
+    sheet.set_defaults(
+        run=lambda o: sheets.held_out_sheet(o.heldout, o.out / "heldout", o.to, o.pictures, o.workers, plain.pictures)
+    )
+
+    training = commands.add_parser("training", help="samples over training time, as one JPEG")
+    training.add_argument("run_folder", type=Path, metavar="RUN", help="folder with samples/STEP.png")
+    training.add_argument(
+        "--to", type=Path, default=Path("docs", "training.jpg"), metavar="JPEG", help="default: %(default)s"
+    )
+    training.set_defaults(run=lambda o: sheets.training_sheet(o.run_folder, o.to))
+
+    natural = commands.add_parser("pristine", help="fit the shipped model of natural statistics again")
+    natural.add_argument("--data", type=Path, required=True, metavar="DIR", help="the training pictures")
+    natural.set_defaults(run=lambda o: pristine.measure(o.data))
 
 
 if __name__ == "__main__":

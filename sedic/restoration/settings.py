@@ -23,6 +23,8 @@ CONTROL_LAYERS = ATTENTION_LAYERS[-1]
 REDUCTIONS = ("mean", "max", "sum")
 """Of the energies of several tokens: ``mean``; ``max``, of each head's token that strays furthest; ``sum``, as if each
 token had a step of its own, so that a longer name is guided harder."""
+PREVIEW_STEPS = {"object_steps": 4, "overall_steps": 8}
+"""For a quick look."""
 
 
 @dataclass(frozen=True)

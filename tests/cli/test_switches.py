@@ -44,6 +44,13 @@ def test_ablations_and_chosen_words():
     assert made("--object-cfg", "2").scale_of(3) == 2.0
 
 
+def test_preview_takes_few_steps_and_leaves_those_that_are_given():
+    quick = made("--preview")
+    assert (quick.object_steps, quick.overall_steps) == (4, 8)
+    given = made("--preview", "--overall-steps", "3")
+    assert (given.object_steps, given.overall_steps) == (4, 3)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -1,0 +1,124 @@
+"""What the embedded models restore, and whether the paper's effects are there: ``python -m sedic.bench restoration``.
+
+Pictures become real files and come back with the decoder's defaults and with one thing changed; everything is kept in
+a folder, from which the tables are printed again without restoring anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import SedicError
+from ...metrics.perception import perception
+from . import tables, work
+from .scenes import described, held_out
+from .speed import speed_table
+from .tables import Measured
+from .variants import GROUPS, chosen
+from .work import Task
+
+BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
+SPEED = "speed"
+ROWS = ("autoencoder", *GROUPS, work.ENERGY, SPEED)
+"""What ``--only`` chooses from."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure.
+
+    Attributes:
+        heldout: folder with ``annotations.jsonl``, or None.
+        images: folder of ``NAME.png`` with ``NAME.json``, or None; of these only the main table is made, and the speed.
+        out: keeps all results.
+        pictures, image_pictures: how many of each.
+        side: shorter side in pixels that ``images`` are shrunk to.
+        only: some of :data:`ROWS`.
+        workers: processes of one thread each.
+        minutes: no picture is begun behind them; None for all.
+        again: print only what is there.
+        markdown: file whose part between :data:`BEGIN` and :data:`END` is written anew; None prints only.
+    """
+
+    heldout: Path | None
+    images: Path | None
+    out: Path
+    pictures: int = 48
+    image_pictures: int = 16
+    side: int = 512
+    only: Sequence[str] = ROWS
+    workers: int = 2
+    minutes: float | None = None
+    again: bool = False
+    markdown: Path | None = None
+
+
+def measure(options: Options) -> None:
+    """Restores what is missing and prints the tables.
+
+    Raises:
+        SedicError: no pictures, a missing package, or a Markdown file without its marks.
+    """
+    if options.heldout is None and options.images is None:
+        raise SedicError("There is nothing to measure; give --heldout DIR, --images DIR or both.")
+    if options.markdown is not None:
+        _parts(options.markdown)
+    perception()  # whether it is installed, before the long part
+    sets = dict(_sets(options))
+    if not options.again:
+        todo = [task for some in sets.values() for task in some]
+        for line in work.run(todo, options.workers, options.minutes):
+            print(line, flush=True)
+    text = "\n".join(_report(options, {name: Measured(some) for name, some in sets.items()}))
+    print(text)
+    if options.markdown is not None:
+        before, after = _parts(options.markdown)
+        options.markdown.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def _sets(options: Options) -> Iterator[tuple[str, list[Task]]]:
+    groups = [name for name in options.only if name in GROUPS]
+    extra = [{"autoencoder": work.AUTOENCODER}.get(name, name) for name in options.only]
+    extra = [name for name in extra if name in work.SPECIAL]
+    original = [work.ORIGINAL] if groups else []
+    if options.images is not None and "main" in groups:
+        scenes = described(options.images, options.image_pictures, options.side)
+        title = f"{options.images.name}, shorter side {options.side}"
+        yield title, work.tasks(scenes, options.out / f"images-{options.side}", [*original, *chosen(["main"])])
+    if options.heldout is not None and (groups or extra):
+        scenes = held_out(options.heldout, options.pictures)
+        yield "held-out, 256 pixels", work.tasks(scenes, options.out / "heldout", [*original, *extra, *chosen(groups)])
+
+
+def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
+    for title, measured in sets.items():
+        whole = "heldout" in str(measured.tasks[0].folder.parent.name)
+        parts = [("main", "Final against reference", tables.main)]
+        if whole:
+            parts += [
+                ("autoencoder", "The autoencoder", tables.autoencoder),
+                ("", "Words, guidance, objects", tables.effects),
+                ("contents", "What the file holds (Table V)", tables.contents),
+                (work.ENERGY, "Energy", tables.energies),
+            ]
+        for name, heading, table in parts:
+            lines = list(table(measured)) if name in ("", *options.only) else []
+            if lines:
+                yield from ("", f"### {heading}: {title}", "", *lines)
+    if SPEED in options.only and options.images is not None and not options.again:
+        yield from ("", "### Speed", "", *speed_table(described(options.images, 1, 1 << 16)[0], options.out))
+
+
+def _parts(path: Path) -> tuple[str, str]:
+    """What stands before and behind the measured part."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SedicError(f"{path} cannot be read ({error}); name a Markdown file.") from error
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SedicError(f"{path} has no part between {BEGIN} and {END} to write; add these two lines.")
+    return before, after

@@ -1,0 +1,98 @@
+"""The pictures that are measured, with words and masks: described ones, and held-out ones whose words are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ...errors import SedicError
+from ...picture import read_picture
+from ...semantics import Limits, SceneObject, Semantics, disjoint, first_words
+from ...training.data import Picture, decode_run_lengths, read_annotations
+from ...training.words import describe
+
+_LEAST_SHARE = 0.02  # of the picture that an object covers
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture, (H, W, 3) uint8, with words and masks within the default limits."""
+
+    name: str
+    pixels: np.ndarray
+    semantics: Semantics
+
+
+def spread(names: Sequence[Path]) -> list[Path]:
+    """The names in an order of which every beginning is spread over all of them: a golden step through the sorted."""
+    ranked = sorted(enumerate(sorted(names)), key=lambda pair: (pair[0] * _GOLDEN) % 1)
+    return [path for _, path in ranked]
+
+
+def described(folder: Path, count: int, side: int) -> list[Scene]:
+    """The first ``count`` pictures ``NAME.png`` with a ``NAME.json``, spread, shrunk to a shorter side of ``side``.
+
+    Raises:
+        SedicError: there are none.
+    """
+    paths = [path for path in folder.glob("*.png") if path.with_suffix(".json").is_file()]
+    if not paths:
+        raise SedicError(f"{folder} holds no NAME.png with a NAME.json beside it; name another folder.")
+    return [_described(path, side) for path in spread(paths)[:count]]
+
+
+def _described(path: Path, side: int) -> Scene:
+    pixels = read_picture(path)
+    height, width = pixels.shape[:2]
+    semantics = Semantics.read(path.with_suffix(".json"), (width, height)).limited()
+    scale = min(1.0, side / min(height, width))
+    size = round(width * scale), round(height * scale)
+    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    objects = tuple(
+        replace(o, mask=np.asarray(Image.fromarray(o.mask).resize(size, Image.Resampling.NEAREST)))
+        for o in semantics.objects
+        if o.mask is not None
+    )
+    return Scene(path.stem, small, replace(semantics, objects=objects))
+
+
+def held_out(folder: Path, count: int) -> list[Scene]:
+    """The first ``count`` pictures of a folder with ``annotations.jsonl``, spread, with words for each.
+
+    Few of them were described by people. Captions are taken where there are any; every object's detail, and what
+    captions leave unsaid, is measured on the original's pixels, as for training.
+
+    Raises:
+        SedicError: there are none.
+    """
+    try:
+        pictures = {picture.path: picture for picture in read_annotations(folder)}
+    except FileNotFoundError as error:
+        raise SedicError(str(error)) from error
+    return [_held_out(pictures[path]) for path in spread(list(pictures))[:count]]
+
+
+def _held_out(picture: Picture) -> Scene:
+    pixels = picture.pixels()
+    limits = Limits()
+    objects = _objects(pixels, picture)[: limits.objects]
+    said = [*picture.captions[:1], *(text for o in objects for text in (o.name, o.detail))]
+    overall = ", ".join(text.rstrip(". ") for text in said if text) or describe(pixels)
+    return Scene(picture.path.stem, pixels, Semantics(first_words(overall, limits.overall_words), objects))
+
+
+def _objects(pixels: np.ndarray, picture: Picture) -> tuple[SceneObject, ...]:
+    size = pixels.shape[1], pixels.shape[0]
+    masks: dict[str, np.ndarray] = {}
+    for row in picture.objects:
+        mask = np.asarray(Image.fromarray(decode_run_lengths(row["mask_rle"])).resize(size))
+        name = row["name"] if row["name"] != "region" else f"{describe(pixels, mask).split(',')[0]} area"
+        masks[name] = masks[name] | mask if name in masks else mask
+    largest = sorted((m for m in masks.items() if m[1].mean() >= _LEAST_SHARE), key=lambda m: -int(m[1].sum()))
+    objects = [SceneObject(name, describe(pixels, mask), mask) for name, mask in largest]
+    return tuple(o for o in disjoint(objects) if o.mask is not None and o.mask.any())

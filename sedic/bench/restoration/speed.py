@@ -1,0 +1,82 @@
+"""How long a picture takes to come back, and how much memory, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...codec import encode
+from ...errors import SedicError
+from .scenes import Scene
+
+RUNS: dict[str, tuple[int, list[str]]] = {
+    "default, float32": (2, []),
+    "default, bfloat16": (2, ["--precision", "bfloat16"]),
+    "preview, float32": (2, ["--preview"]),
+    "preview, bfloat16": (2, ["--preview", "--precision", "bfloat16"]),
+    "default, float32, one thread": (1, []),
+    "default, bfloat16, one thread": (1, ["--precision", "bfloat16"]),
+}
+"""By name: threads, and options of ``sedic decode``."""
+
+_PROGRAM = """
+import json, resource, sys, time
+from sedic.cli import main
+started = time.monotonic()
+status = main(sys.argv[1:])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([status, time.monotonic() - started, peak * (1 if sys.platform == "darwin" else 1024)]))
+"""
+
+
+def speed_table(scene: Scene, folder: Path) -> Iterator[str]:
+    """A row for each of :data:`RUNS`: seconds of the command, without starting Python, and peak memory.
+
+    Args:
+        scene: the picture.
+        folder: receives its file and what is decoded.
+
+    Raises:
+        SedicError: a decode failed.
+    """
+    from ...metrics.fidelity import psnr
+    from ...picture import read_picture
+
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{scene.name}.sedic"
+    encode(scene.pixels, scene.semantics).write(file)
+    height, width = scene.pixels.shape[:2]
+    yield f"{scene.name}, {width}×{height}, {len(scene.semantics.objects)} objects, {os.cpu_count()} processors"
+    yield ""
+    yield "| decode | threads | seconds | peak memory, MB | dB to float32's picture |"
+    yield "|---|---|---|---|---|"
+    first: dict[bool, Path] = {}
+    for number, (name, (threads, options)) in enumerate(RUNS.items()):
+        picture = folder / f"speed-{number}.png"
+        seconds, memory = decode_seconds(file, picture, threads, options)
+        base = first.setdefault("--preview" in options, picture)
+        apart = psnr(read_picture(base), read_picture(picture))
+        told = "" if base == picture else f"{apart:.1f}"
+        yield f"| {name} | {threads} | {seconds:.1f} | {memory / 1e6:.0f} | {told} |"
+
+
+def decode_seconds(file: Path, picture: Path, threads: int, options: list[str]) -> tuple[float, int]:
+    """Seconds and peak bytes of one ``sedic decode``.
+
+    Raises:
+        SedicError: it failed.
+    """
+    command = [sys.executable, "-c", _PROGRAM, "decode", str(file), "-o", str(picture), *options]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        status, seconds, memory = json.loads(done.stdout.splitlines()[-1])
+        if status == 0:
+            return seconds, memory
+    raise SedicError(
+        f"Decoding for the table of speed failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}"
+    )

