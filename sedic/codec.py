@@ -252,13 +252,21 @@ def require_device(device: str) -> None:
         raise SedicError(f"There is no device {device!r} here ({str(error).splitlines()[0]}); try cpu.") from error
 
 
+def _computes_in_bfloat16() -> bool:
+    """Whether the processor has instructions for it, as far as this PyTorch tells."""
+    import torch
+
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 def load_models(where: str = "embedded", device: str = "cpu", precision: str = "float32") -> Models:
     """The embedded models, or those of a folder, see :mod:`.restoration.diffusers_files`.
 
     Args:
         where: ``embedded`` or a folder.
         device: as PyTorch names it.
-        precision: of the network and its ControlNet: ``float32``, ``bfloat16`` or ``float16``.
+        precision: of the network and its ControlNet, one of :data:`.restoration.settings.PRECISIONS`.
 
     Raises:
         SedicError: missing or unfit files.
@@ -268,6 +276,8 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
     from .restoration.diffusers_files import read_folder
 
     require_device(device)
+    if precision == "auto":
+        precision = "bfloat16" if device == "cpu" and _computes_in_bfloat16() else "float32"
     if where != "embedded":
         return read_folder(Path(where), device).in_precision(precision)
     parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}

@@ -11,6 +11,7 @@ from .errors import SedicError
 from .restoration.settings import (
     ATTENTION_LAYERS,
     CONDITIONS,
+    PRECISIONS,
     PREVIEW_STEPS,
     REDUCTIONS,
     STARTS,
@@ -28,8 +29,8 @@ def add_switches(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--models", default="embedded", metavar="DIR|embedded", help="default: %(default)s")
     models.add_argument("--device", default="cpu", help="as PyTorch names it; default: %(default)s")
     models.add_argument(
-        "--precision", choices=("float32", "bfloat16", "float16"), default="float32",
-        help="of the network and its ControlNet; default: %(default)s",
+        "--precision", choices=PRECISIONS, default=PRECISIONS[0],
+        help="of the network and its ControlNet; auto: bfloat16 where the processor has it; default: %(default)s",
     )  # fmt: skip
     models.add_argument("--weights", type=Path, metavar="DIR", help="weights of reference codecs that need any")
     models.add_argument(

@@ -22,6 +22,8 @@ _LAST_OF_STAGE = (0, 3, 6, 14, 20)  # blocks before the next halving: 1/2 (16 ch
 _WINDOWED = 3  # of these, whose features describe windows: 120 channels at 1/16
 WINDOW = 64
 """Pixels a side of the windows whose features :func:`window_features` gives."""
+FEATURES = 120
+"""Numbers that describe a window."""
 _LEAST_SIDE = 2 * WINDOW
 
 

@@ -23,6 +23,8 @@ CONTROL_LAYERS = ATTENTION_LAYERS[-1]
 REDUCTIONS = ("mean", "max", "sum")
 """Of the energies of several tokens: ``mean``; ``max``, of each head's token that strays furthest; ``sum``, as if each
 token had a step of its own, so that a longer name is guided harder."""
+PRECISIONS = ("float32", "bfloat16", "float16", "auto")
+"""Of the network and its ControlNet; ``auto`` is bfloat16 on a processor that computes in it, else float32."""
 PREVIEW_STEPS = {"object_steps": 4, "overall_steps": 8}
 """For a quick look."""
 

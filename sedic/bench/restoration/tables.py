@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...metrics.naturalness import naturalness
-from ...metrics.perception import NAME, WINDOW
+from ...metrics.perception import FEATURES, NAME, WINDOW
 from ...metrics.realism import frechet_distance, kernel_distance
 from . import work
 from .statistics import Interval, bootstrap, jackknife
@@ -15,6 +15,8 @@ from .variants import FEW_DETAIL_WORDS, FEW_OVERALL_WORDS
 from .work import Task
 
 Kept = dict[str, np.ndarray]
+
+_FEWEST = 8  # pictures, below which an interval says nothing
 
 CONTENTS = {
     "row 1": "no objects",
@@ -76,6 +78,11 @@ def main(measured: Measured) -> Iterator[str]:
     for label, key, digits in ((NAME, "distance", 3), ("PSNR, dB", "psnr", 2), ("MS-SSIM", "ms_ssim", 3)):
         before, after = (np.array([float(row[key]) for row in some]) for some in (references, finals))
         yield _compared(label, before, after, digits)
+    windows = sum(len(r["windows"]) for r in originals)
+    if windows <= 2 * FEATURES:
+        yield ""
+        yield f"{windows} windows are too few for distances between sets; measure more pictures."
+        return
     for label, figure, key in (
         ("Fréchet distance", frechet_distance, "windows"),
         ("kernel distance × 1000", lambda a, b: 1000 * kernel_distance(a, b), "windows"),
@@ -88,10 +95,9 @@ def main(measured: Measured) -> Iterator[str]:
     shown = [jackknife([[r["patches"] for r in some]], naturalness) for some in (references, finals)]
     own = naturalness(np.concatenate([r["patches"] for r in originals]))
     yield _pair(f"NIQE, own pristine model (originals: {own:.2f})", shown)
-    windows = sum(len(r["windows"]) for r in originals)
     yield ""
     yield (
-        f"Fréchet and kernel distance: {windows} windows of {WINDOW} pixels, 120 features; ± is the jackknife's "
+        f"Fréchet and kernel distance: {windows} windows of {WINDOW} pixels, {FEATURES} features; ± is the jackknife's "
         "standard error over pictures."
     )
 
@@ -158,6 +164,8 @@ def _effect(measured: Measured, label: str, name: str, objects: int) -> Iterator
 def _verdict(change: Interval, name: str) -> str:
     if name == "final":
         return ""
+    if change.count < _FEWEST:
+        return "too few pictures"
     return ("worse" if change.low > 0 else "better") if change.settled else "no difference shown"
 
 

@@ -26,6 +26,7 @@ from .scenes import Scene
 from .variants import SWAPPED, VARIANTS, Case, donors
 
 ENERGY, ORIGINAL, AUTOENCODER = "energy", "original", "autoencoder"
+_STRUCTURED = (ORIGINAL, AUTOENCODER, "reference", "final")  # MS-SSIM takes as long as a stage: only of these
 _DECODER = ("restoration", "models", "reference")  # packages whose sources and weights decide a picture
 _SEDIC = Path(__file__).parents[2]
 
@@ -152,12 +153,12 @@ def _variant(case: Case, seen: _Seen, name: str, folder: Path) -> dict[str, Any]
     if name == "final":
         for j, image in enumerate(case.after[1:], 1):
             write_picture(folder / f"object-{j}.png", to_pixels(image))
-    return {"bytes": result.bytes} | _figures(seen, result.pixels)
+    return {"bytes": result.bytes} | _figures(seen, result.pixels, name)
 
 
-def _figures(seen: _Seen, pixels: np.ndarray) -> dict[str, Any]:
+def _figures(seen: _Seen, pixels: np.ndarray, name: str) -> dict[str, Any]:
     stages = perception().stages(pixels)
-    large = min(pixels.shape[:2]) >= MS_SSIM_MIN_SIDE
+    large = name in _STRUCTURED and min(pixels.shape[:2]) >= MS_SSIM_MIN_SIDE
     return {
         "pixels": pixels.shape[0] * pixels.shape[1],
         "psnr": psnr(seen.pixels, pixels),
@@ -169,14 +170,14 @@ def _figures(seen: _Seen, pixels: np.ndarray) -> dict[str, Any]:
 
 
 def _original(case: Case, seen: _Seen) -> dict[str, Any]:
-    return _figures(seen, seen.pixels)
+    return _figures(seen, seen.pixels, ORIGINAL)
 
 
 def _autoencoder(case: Case, seen: _Seen) -> dict[str, Any]:
     """The original through the autoencoder alone."""
     image = torch.from_numpy(seen.pixels.copy()).permute(2, 0, 1)[None].float() / 255
     decoded = case.models.decode(case.models.encode(pad_to_multiple(image)))
-    return _figures(seen, to_pixels(decoded[..., : image.shape[-2], : image.shape[-1]]))
+    return _figures(seen, to_pixels(decoded[..., : image.shape[-2], : image.shape[-1]]), AUTOENCODER)
 
 
 def _energy(case: Case, seen: _Seen) -> dict[str, Any]:
