@@ -1,6 +1,6 @@
 """The image codecs behind the reference: one file each, one registry.
 
-``registry.py`` says what a codec promises and finds it by name or number; ``av1.py`` (with ``obu.py``, the bytes
+``registry.py`` says what a codec promises and finds it by name or number; ``av1`` (with ``obu.py``, the bytes
 around an AV1 frame) needs no weights and is the default; ``cheng2020.py`` is the paper's, with weights of the user's.
 
 >>> import numpy as np

@@ -1,7 +1,8 @@
 """The codecs that can stand behind the reference: what they promise, and how they are found by name or number.
 
 A codec turns a picture into a few hundred bytes and back. Its number (``id``) and the quality go into the file, so
-a number is never given away twice. To add a codec, write one file beside this one and one line in ``_CODECS``.
+a number is never given away twice; two names may share one where they write the same kind of stream. To add a codec,
+write one file beside this one and one line in ``_CODECS``.
 
 >>> codec, quality = parse_reference("av1:20")
 >>> codec.name, codec.id, quality
@@ -67,6 +68,7 @@ class ReferenceCodec(Protocol):
 # name -> (number in the file, module beside this one, class); modules are imported when their codec is asked for.
 _CODECS = {
     "av1": (1, "av1", "Av1"),
+    "av1-slow": (1, "av1", "Av1Slow"),  # another search for the same stream
     "cheng2020-attn": (2, "cheng2020", "Cheng2020Attention"),
 }
 
@@ -97,7 +99,8 @@ def codec_by_id(id: int, models: Path | None = None) -> ReferenceCodec:
     for name, (number, _, _) in _CODECS.items():
         if number == id:
             return codec_by_name(name, models)
-    known = ", ".join(f"{number} ({name})" for name, (number, _, _) in _CODECS.items())
+    names = {number: name for name, (number, _, _) in reversed(_CODECS.items())}
+    known = ", ".join(f"{number} ({names[number]})" for number in sorted(names))
     raise CodecError(f"The file's reference codec has the number {id}, known are {known}; update sedic to read it.")
 
 

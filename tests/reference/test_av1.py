@@ -13,6 +13,7 @@ from PIL import Image
 from sedic.demo import PHOTOGRAPH
 from sedic.reference import CodecError, codec_by_name, obu
 from sedic.reference import av1 as av1_module
+from sedic.reference.av1 import search, stream
 
 # A 32×24 ramp written by this codec (Pillow 13.0, libaom 3.14.1): the shrinking factor, the switches, the frame.
 GOLDEN = base64.b64decode("ATYTwAAAQKGAADgo+ETcy9ZeCfrTkwWhjFydVfDBuD1UCM9kC4I0NYL+VerkSfWQ4rYcVstjH/zK3/vW0iXtY2A=")
@@ -63,6 +64,29 @@ def test_more_budget_gives_a_better_picture(codec, photograph, by_quality):
     assert values[2] > 25
 
 
+def test_slow_search_finds_a_better_picture_within_the_same_budget(codec, photograph, by_quality):
+    slow = codec_by_name("av1-slow").encode(photograph, 100)
+    assert len(slow) <= 100 * 150 * 100 // 8000
+    slow, quick = (psnr(photograph, codec.decode(data, (150, 100), 100)) for data in (slow, by_quality[100]))
+    assert slow > quick + 0.05
+
+
+@pytest.mark.parametrize("start", [0, 20, 63])
+@pytest.mark.parametrize("budget", [0, 50, 300, 900, 10**6])
+def test_finest_quantiser_within_the_budget_is_found_from_anywhere_and_in_few_steps(start, budget):
+    tried = []
+
+    def code(quantiser: int) -> bytes:
+        tried.append(quantiser)
+        return bytes(max(1, round(4000 * np.exp(-0.06 * quantiser) - 2 * (quantiser % 3))))
+
+    fitting = [q for q in range(64) if len(code(q)) <= budget]
+    tried.clear()
+    quantiser, data = search._fit(code, budget, start)
+    assert len(tried) <= 12
+    assert (quantiser, len(data)) == ((fitting[0], len(code(fitting[0]))) if fitting else (64, 0))
+
+
 @pytest.mark.parametrize("size", [(16, 16), (17, 131), (131, 17), (97, 64)])
 def test_any_size_comes_back_at_its_own_size(codec, monkeypatch, size):
     # tiny pictures need more bits a pixel than any quality grants; the sizes are what is tested here
@@ -88,6 +112,25 @@ def test_frame_loses_nothing_when_its_container_is_stripped_and_rebuilt(photogra
 
 def test_golden_bytes_of_version_1_stay_readable(codec):
     assert psnr(ramp(32, 24), codec.decode(GOLDEN, (32, 24), 255)) > 30
+
+
+def test_fractions_of_a_factor_are_whole_numbers_of_pixels_on_every_machine():
+    assert [stream.coded_size((768, 511), first) for first in (3, 96, 72, 255)] == [
+        (256, 171), (256, 171), (342, 228), (97, 65),
+    ]  # fmt: skip
+
+
+def test_a_picture_shrunk_by_a_fraction_comes_back():
+    picture = ramp(90, 70)
+    data = stream.write(Image.fromarray(picture), 72, 8, "psnr", 20)
+    assert data[0] == 72
+    assert psnr(picture, stream.read(data, (90, 70))) > 30
+
+
+def test_factors_that_no_writer_ever_wrote_are_refused(codec, encoded):
+    for first in (0, 5, 7, 9, 31):
+        with pytest.raises(CodecError, match="no AV1 picture"):
+            codec.decode(bytes([first]) + encoded[1:], (150, 100), 100)
 
 
 def test_every_switch_survives_the_sequence_header():

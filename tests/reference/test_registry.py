@@ -16,6 +16,11 @@ def test_numbers_in_the_file_never_change():
     assert {codec_by_id(number).name: number for number in (1, 2)} == {"av1": 1, "cheng2020-attn": 2}
 
 
+def test_names_that_share_a_number_read_each_others_streams():
+    assert codec_by_name("av1-slow").id == codec_by_name("av1").id
+    assert type(codec_by_name("av1-slow")).decode is type(codec_by_name("av1")).decode
+
+
 def test_every_codec_has_a_number_for_five_bits_and_a_default_among_its_one_byte_qualities():
     for name in codec_names():
         codec = codec_by_name(name)
@@ -34,7 +39,7 @@ def test_name_and_quality_are_read_as_typed(text, quality):
 
 @pytest.mark.parametrize("text", ["jpeg", "", "av1:", "av1:best", "av1:0", "av1:256", "cheng2020-attn:7"])
 def test_unknown_name_or_quality_names_what_there_is(text):
-    with pytest.raises(CodecError, match=r"av1, cheng2020-attn|1 to (255|6)"):
+    with pytest.raises(CodecError, match=r"av1, av1-slow, cheng2020-attn|1 to (255|6)"):
         parse_reference(text)
 
 
