@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...codec import default_settings
 from ...errors import SedicError
 from ...metrics.perception import perception
 from . import tables, work
@@ -93,6 +94,13 @@ def _sets(options: Options) -> Iterator[tuple[str, list[Task]]]:
 
 
 def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
+    settings = default_settings()
+    guided = sum(settings.guidance.active(step, settings.object_steps) for step in range(settings.object_steps))
+    yield (
+        f"Weights {work.weights_fingerprint()}; {settings.object_steps} steps an object, {guided} of them guided, "
+        f"{settings.overall_steps} for the whole from {settings.start}; classifier-free guidance "
+        f"{settings.object_scale:g} and {settings.overall_scale:g}."
+    )
     for title, measured in sets.items():
         whole = "heldout" in str(measured.tasks[0].folder.parent.name)
         parts = [("main", "Final against reference", tables.main)]
