@@ -28,8 +28,9 @@ import json, resource, sys, time
 from sedic.cli import main
 started = time.monotonic()
 status = main(sys.argv[1:])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps([status, time.monotonic() - started, peak * (1 if sys.platform == "darwin" else 1024)]))
+spent = resource.getrusage(resource.RUSAGE_SELF)
+peak = spent.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps([status, time.monotonic() - started, spent.ru_utime + spent.ru_stime, peak]))
 """
 
 
@@ -52,20 +53,20 @@ def speed_table(scene: Scene, folder: Path) -> Iterator[str]:
     height, width = scene.pixels.shape[:2]
     yield f"{scene.name}, {width}×{height}, {len(scene.semantics.objects)} objects, {os.cpu_count()} processors"
     yield ""
-    yield "| decode | threads | seconds | peak memory, MB | dB to float32's picture |"
-    yield "|---|---|---|---|---|"
+    yield "| decode | threads | seconds | processor seconds | peak memory, MB | dB to float32's picture |"
+    yield "|---|---|---|---|---|---|"
     first: dict[bool, Path] = {}
     for number, (name, (threads, options)) in enumerate(RUNS.items()):
         picture = folder / f"speed-{number}.png"
-        seconds, memory = decode_seconds(file, picture, threads, options)
+        seconds, busy, memory = decode_seconds(file, picture, threads, options)
         base = first.setdefault("--preview" in options, picture)
         apart = psnr(read_picture(base), read_picture(picture))
         told = "" if base == picture else f"{apart:.1f}"
-        yield f"| {name} | {threads} | {seconds:.1f} | {memory / 1e6:.0f} | {told} |"
+        yield f"| {name} | {threads} | {seconds:.1f} | {busy:.1f} | {memory / 1e6:.0f} | {told} |"
 
 
-def decode_seconds(file: Path, picture: Path, threads: int, options: list[str]) -> tuple[float, int]:
-    """Seconds and peak bytes of one ``sedic decode``.
+def decode_seconds(file: Path, picture: Path, threads: int, options: list[str]) -> tuple[float, float, int]:
+    """Seconds, processor seconds and peak bytes of one ``sedic decode``.
 
     Raises:
         SedicError: it failed.
@@ -74,9 +75,9 @@ def decode_seconds(file: Path, picture: Path, threads: int, options: list[str]) 
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:
-        status, seconds, memory = json.loads(done.stdout.splitlines()[-1])
+        status, seconds, busy, memory = json.loads(done.stdout.splitlines()[-1])
         if status == 0:
-            return seconds, memory
+            return seconds, busy, memory
     raise SedicError(
         f"Decoding for the table of speed failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}"
     )
