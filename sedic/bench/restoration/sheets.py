@@ -44,7 +44,7 @@ def held_out_sheet(folder: Path, results: Path, to: Path, count: int, workers: i
     for line in work.run(tasks, workers, None):
         print(line, flush=True)
     panels = [panel for task in tasks for panel in _row(task)]
-    title = f"Held-out pictures, a file of {_bytes(tasks)} bytes each, embedded models"
+    title = f"Held-out pictures, files of {_bytes(tasks)} bytes in the mean, embedded models"
     _save(contact_sheet(panels, len(_COLUMNS), title, panel_width=_PANEL[0]), to)
 
 

@@ -85,7 +85,7 @@ def main(measured: Measured) -> Iterator[str]:
         return
     for label, figure, key in (
         ("Fréchet distance", frechet_distance, "windows"),
-        ("kernel distance × 1000", lambda a, b: 1000 * kernel_distance(a, b), "windows"),
+        ("kernel distance", kernel_distance, "windows"),
     ):
         shown = [
             jackknife([[r[key] for r in originals], [r[key] for r in some]], figure)
