@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sedic.codec import EMBEDDED_SETTINGS
+from sedic.codec import EMBEDDED_GUIDANCE, EMBEDDED_SETTINGS
 from sedic.errors import SedicError
 
 from .comfyui import ROOT, ComfyUIError, Server
@@ -135,6 +135,7 @@ def decoder(graph: Graph, file: Link | str, column: int) -> tuple[Node, Node]:
         guidance = graph.add(
             "SEDIC_AttentionGuidance", f"Guide object {j}", column=column, group=group,
             clip=models["CLIP"], prompt=picked["prompt"], name=picked["name"], mask=picked["mask"],
+            eta=EMBEDDED_GUIDANCE["eta"], t_prime=EMBEDDED_GUIDANCE["t_prime"],
         )  # fmt: skip
         fusion = graph.add(
             "SEDIC_LatentMaskFuse", f"Fuse object {j}", column=column, group=group,

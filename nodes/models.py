@@ -28,7 +28,7 @@ from ..sedic.picture import read_picture
 
 
 class EmbeddedLatents(comfy.latent_formats.LatentFormat):
-    """The embedded autoencoder's latents: 16 channels, unit deviation."""
+    """The embedded autoencoder's latents: unit deviation."""
 
     latent_channels = embedded.LATENT_CHANNELS
     scale_factor = 1.0
@@ -137,15 +137,26 @@ def load_clip() -> comfy.sd.CLIP:
     return clip
 
 
+class _ZeroToOne(nn.Module):
+    """Half of the embedded autoencoder, whose pictures are in [-1, 1], where ComfyUI's TAESD has them in [0, 1]."""
+
+    def __init__(self, network: nn.Module, encodes: bool):
+        super().__init__()
+        self.network, self.encodes = network, encodes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x * 2 - 1) if self.encodes else self.network(x) / 2 + 0.5
+
+
 def load_vae() -> comfy.sd.VAE:
-    """The embedded autoencoder as VAE; diffusers and ComfyUI number its decoder's layers one apart."""
-    state = {}
-    for key, value in embedded.read_state("autoencoder").items():
-        half, _, number, rest = key.split(".", 3)
-        shift = 1 if half == "decoder" else 0
-        state[f"taesd_{half}.{int(number) + shift}.{rest}"] = value
-    state |= {"vae_scale": torch.tensor(1.0), "vae_shift": torch.tensor(0.0)}
-    return comfy.sd.VAE(sd=state)
+    """The embedded autoencoder as VAE: ComfyUI's own for TAESD, with the two networks exchanged."""
+    vae = comfy.sd.VAE(sd=comfy.taesd.taesd.TAESD(latent_channels=embedded.LATENT_CHANNELS).state_dict())
+    ours = embedded.load("autoencoder").to(vae.vae_dtype)
+    vae.first_stage_model.taesd_encoder = _ZeroToOne(ours.encoder, encodes=True)
+    vae.first_stage_model.taesd_decoder = _ZeroToOne(ours.decoder, encodes=False)
+    vae.size = None  # counted again for the exchanged networks
+    vae.model_size()
+    return vae
 
 
 def load_control_net() -> comfy.controlnet.ControlNet:
@@ -248,9 +259,9 @@ class EmbeddedModels(io.ComfyNode):
             description="Small models that ship with the pack: enough to try every wire on a CPU, no more.",
             inputs=[],
             outputs=[
-                io.Model.Output(tooltip="UNet, predicts v, 16 latent channels."),
+                io.Model.Output(tooltip="UNet, predicts v, 20 latent channels."),
                 io.Clip.Output(tooltip="Text encoder with CLIP's tokenizer."),
-                io.Vae.Output(tooltip="Autoencoder in TAESD's shape, 16 latent channels."),
+                io.Vae.Output(tooltip="Small autoencoder, 20 latent channels, 8 times smaller."),
                 io.ControlNet.Output(tooltip="ControlNet that takes the picture restored so far, as a latent."),
             ],
         )

@@ -229,7 +229,10 @@ def train(options: argparse.Namespace) -> None:
     """Makes shipped weights or tables again."""
     import importlib
 
-    module = importlib.import_module(f".training.{options.what}", __package__)
+    try:
+        module = importlib.import_module(f".training.{options.what}", __package__)
+    except ModuleNotFoundError as error:
+        raise SedicError(f"Training needs {error.name}; install it: pip install 'sedic[train]'.") from error
     try:
         if options.what in ("trigram", "huffman", "masks"):
             module.train(options.data, options.output)

@@ -106,7 +106,8 @@ def stages(models: Any, scene: Scene, settings: Settings) -> Iterator[ObjectStag
 
 
 VARIANTS: dict[str, GuidanceSettings] = {
-    "defaults": GuidanceSettings(),
+    "defaults": default_settings().guidance,
+    "the paper's eta, a fifth of the steps": GuidanceSettings(),
     "guided to the end": GuidanceSettings(t_prime=0.0),
     "to the end, eta 400": GuidanceSettings(t_prime=0.0, eta=400.0),
     "middle block, to the end": GuidanceSettings(t_prime=0.0, layers=("middle block",)),
@@ -127,8 +128,8 @@ def energy_table(models: Any, folder: Path, count: int, side: int, variants: Seq
     every = [one for scene in scenes(folder, count, side) for one in stages(models, scene, settings)]
     free = [one.run(None, settings.sampler) for one in every]
     columns = f"{'without':>9}{'with':>8}{'ratio':>7}"
-    yield f"{'':<36}{'where guidance ends':>24}   {'at the last level':>24}"
-    yield f"{'guidance':<28}{'objects':>8}{columns}   {columns}"
+    yield f"{'':<46}{'where guidance ends':>24}   {'at the last level':>24}"
+    yield f"{'guidance':<38}{'objects':>8}{columns}   {columns}"
     for name in variants:
         guidance = VARIANTS[name]
         guided = [one.run(guidance, settings.sampler) for one in every]
@@ -141,4 +142,4 @@ def energy_table(models: Any, folder: Path, count: int, side: int, variants: Seq
                 for some in (free, guided)
             )
             cells.append(f"{without:>9.3f}{used:>8.3f}{used / without:>7.2f}")
-        yield f"{name:<28}{len(every):>8}{cells[0]}   {cells[1]}"
+        yield f"{name:<38}{len(every):>8}{cells[0]}   {cells[1]}"

@@ -1,7 +1,7 @@
 """The embedded models: their shapes, in diffusers' and transformers' own classes, and their weights.
 
-Small relatives of Stable Diffusion that run the whole decoder on a CPU: an autoencoder in TAESD's shape, a UNet and
-its ControlNet in SD 1.x's shape, a CLIP text encoder. The ControlNet takes the condition's latent. The network
+Small relatives of Stable Diffusion that run the whole decoder on a CPU: an autoencoder (:mod:`.autoencoder`), a UNet
+and its ControlNet in SD 1.x's shape, a CLIP text encoder. The ControlNet takes the condition's latent. The network
 predicts v (Salimans & Ho 2022) on Stable Diffusion's noise schedule.
 """
 
@@ -16,20 +16,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..errors import SedicError
+from .autoencoder import Autoencoder
 
 WEIGHTS = Path(__file__).with_name("weights")
 PREDICTION = "v_prediction"
-LATENT_CHANNELS = 16
+LATENT_CHANNELS = 20
 
-AUTOENCODER: dict[str, Any] = {
-    "in_channels": 3,
-    "out_channels": 3,
-    "encoder_block_out_channels": (64, 64, 64, 64),
-    "decoder_block_out_channels": (64, 64, 64, 64),
-    "num_encoder_blocks": (1, 3, 3, 3),
-    "num_decoder_blocks": (3, 3, 3, 1),
+AUTOENCODER: dict[str, int] = {
     "latent_channels": LATENT_CHANNELS,
-    "scaling_factor": 1.0,
+    "encoder_width": 160,
+    "encoder_depth": 3,
+    "width": 192,
+    "depth": 4,
+    "fine_width": 96,
+    "fine_depth": 3,
 }
 # No attention at the finest level: it costs most there and a restorer needs it least.
 _SHARED: dict[str, Any] = {
@@ -68,22 +68,20 @@ class ModelError(SedicError):
     """A model's files are missing or not what they should be."""
 
 
-def new_autoencoder() -> Any:
-    """TAESD's shape with 16 latent channels: (B, 3, H, W) in [-1, 1] <-> (B, 16, H/8, W/8)."""
-    from diffusers import AutoencoderTiny
-
-    return AutoencoderTiny(**AUTOENCODER)
+def new_autoencoder() -> Autoencoder:
+    """(B, 3, H, W) in [-1, 1] <-> (B, 20, H/8, W/8)."""
+    return Autoencoder(**AUTOENCODER)
 
 
 def new_unet() -> Any:
-    """UNet2DConditionModel over (B, 16, h, w); h and w multiples of 4."""
+    """UNet2DConditionModel over (B, 20, h, w); h and w multiples of 4."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(**UNET)
 
 
 def new_controlnet() -> Any:
-    """ControlNetModel whose condition is a latent, (B, 16, h, w)."""
+    """ControlNetModel whose condition is a latent, (B, 20, h, w)."""
     from diffusers import ControlNetModel
 
     return ControlNetModel(**CONTROLNET)
@@ -112,7 +110,7 @@ PARTS = {
 
 
 def save(part: str, model: nn.Module, folder: Path = WEIGHTS, trained_tokens: Tensor | None = None) -> None:
-    """Writes a part's weights in half precision.
+    """Writes a part's matrices in 8 bits with a scale for each output channel, everything else in half precision.
 
     Args:
         part: a key of :data:`PARTS`.
@@ -120,12 +118,39 @@ def save(part: str, model: nn.Module, folder: Path = WEIGHTS, trained_tokens: Te
         folder: receives ``<part>.safetensors``.
         trained_tokens: (49408,) bool; of the token embedding only these rows are written. None: all.
     """
-    state = {name: value.half().contiguous() for name, value in _tensors(model).items()}
+    state = _tensors(model)
     if part == "text_encoder":
         table = state.pop("embeddings.token_embedding.weight")
         rows = trained_tokens.nonzero().flatten() if trained_tokens is not None else torch.arange(len(table))
         state |= {"token_embedding.rows": rows.to(torch.int32), "token_embedding.values": table[rows]}
-    save_file(state, folder / f"{part}.safetensors")
+    stored: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if not value.is_floating_point():
+            stored[name] = value
+        elif value.ndim < 2:
+            stored[name] = value.half().contiguous()
+        else:
+            stored[name], stored[name + _SCALE] = _to_bytes(value)
+    save_file(stored, folder / f"{part}.safetensors")
+
+
+_SCALE = ".scale"
+
+
+def _to_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """``weight``, (rows, …), as int8 and the step of each row, (rows,) float32."""
+    steps = weight.float().flatten(1).abs().amax(1).clamp(min=1e-8) / 127
+    return (weight.float() / steps.reshape(-1, *[1] * (weight.ndim - 1))).round().to(torch.int8).contiguous(), steps
+
+
+def _from_bytes(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Undoes :func:`_to_bytes` for all weights of a file."""
+    steps = {name.removesuffix(_SCALE): state[name] for name in state if name.endswith(_SCALE)}
+    return {
+        name: value.float() * steps[name].reshape(-1, *[1] * (value.ndim - 1)) if name in steps else value
+        for name, value in state.items()
+        if not name.endswith(_SCALE)
+    }
 
 
 def read_state(part: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
@@ -136,7 +161,7 @@ def read_state(part: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
     """
     path = folder / f"{part}.safetensors"
     try:
-        state = load_file(path)
+        state = _from_bytes(load_file(path))
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing; install the pack again, or name a folder that has it.") from error
     except (OSError, SafetensorError) as error:

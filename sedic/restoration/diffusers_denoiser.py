@@ -54,7 +54,7 @@ class DiffusersModels:
     """diffusers' and transformers' models as :class:`~.denoiser.Models`.
 
     Attributes:
-        autoencoder: AutoencoderTiny or AutoencoderKL.
+        autoencoder: the embedded one, AutoencoderTiny or AutoencoderKL.
         unet: UNet2DConditionModel.
         controlnet: ControlNetModel, or None.
         text_encoder, tokenizer: CLIPTextModel and CLIPTokenizer.

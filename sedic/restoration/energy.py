@@ -60,11 +60,6 @@ def mask_on_grid(mask: Tensor, grid: tuple[int, int]) -> Tensor:
     return result
 
 
-def fits_in_text(tokens: Sequence[int], length: int) -> list[int]:
-    """The positions that lie within a text of ``length`` tokens."""
-    return [position for position in tokens if 0 <= position < length]
-
-
 def find_tokens(text: Sequence[int], phrase: Sequence[int]) -> list[int]:
     """Positions of every occurrence of the token run ``phrase`` in ``text``; empty if there is none."""
     size = len(phrase)

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .muon import Muon
+
 
 class Run:
     """A resumable training run in a folder.
@@ -28,6 +30,8 @@ class Run:
         decay: of the exponential moving average of the weights, per step.
         weight_decay: AdamW's.
         clip: largest norm of the gradient.
+        muon: :class:`~.muon.Muon` instead of AdamW.
+        warm_up: steps in which the learning rate rises.
     """
 
     def __init__(
@@ -39,11 +43,17 @@ class Run:
         decay: float = 0.998,
         weight_decay: float = 1e-4,
         clip: float = 1.0,
+        muon: bool = False,
+        warm_up: int = 200,
     ):
         self.folder, self.model, self.minutes, self.rate, self.decay = folder, model, minutes, rate, decay
-        self.clip = clip
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True
+        self.clip, self.warm_up = clip, warm_up
+        self.optimizer: torch.optim.Optimizer = (
+            Muon(model, rate, weight_decay=weight_decay)
+            if muon
+            else torch.optim.AdamW(
+                model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True
+            )
         )
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.step, self.seconds = 0, 0.0
@@ -70,14 +80,14 @@ class Run:
 
     def _learning_rate(self) -> float:
         progress = min(1.0, self.seconds / (60 * self.minutes))
-        warm = min(1.0, (self.step + 1) / 200)
+        warm = min(1.0, (self.step + 1) / self.warm_up)
         return self.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
     def train(
         self,
         losses: Callable[[], dict[str, Tensor]],
         validate: Callable[[Any], dict[str, float]],
-        every_minutes: float = 5.0,
+        every_minutes: float = 3.0,
     ) -> None:
         """Runs until the budget is spent.
 

@@ -108,7 +108,7 @@ def test_codec_of_a_newer_program(tmp_path, earlier, capsys, no_models):
 
 
 def test_damaged_reference(tmp_path, earlier, capsys, no_models):
-    SedicFile(64, 64, 1, 9, b"\xff\0" + bytes(40), Semantics("a")).write(tmp_path / "bad.sedic")
+    SedicFile(64, 64, 1, 9, b"\x07\0" + bytes(40), Semantics("a")).write(tmp_path / "bad.sedic")  # no such factor
     failure(capsys, "decode", tmp_path / "bad.sedic", "-o", earlier)
     assert earlier.read_bytes() == b"earlier"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from sedic.models.embedded import LATENT_CHANNELS
+
 PROMPT = "red cup, a glossy red cup with a white rim"
 
 
@@ -28,7 +30,7 @@ def stock(scene, sampler="euler", control_net=None, scheduler="simple", steps=4,
     with torch.inference_mode():
         if control_net is not None:
             positive, negative = apply_control(scene, control_net, positive, negative)
-        latent = torch.zeros(1, 16, 16, 8)
+        latent = torch.zeros(1, LATENT_CHANNELS, 16, 8)
         (result,) = nodes.common_ksampler(
             options.get("model", scene.model), 3, steps, 2.0, sampler, scheduler, positive, negative,
             {"samples": latent},
@@ -66,7 +68,7 @@ def in_sampler(comfy, denoiser, scene, function, positive=None, model=None, sigm
             return x
 
     with torch.inference_mode():
-        latent = torch.zeros(shape or (1, 16, 16, 8))
+        latent = torch.zeros(shape or (1, LATENT_CHANNELS, 16, 8))
         comfy.sample.sample_custom(
             denoiser.with_gradients(model or scene.model), comfy.sample.prepare_noise(latent, 3), 2.0,
             comfy.samplers.KSAMPLER(sampler), torch.tensor(sigmas), positive or scene.positive, scene.negative,

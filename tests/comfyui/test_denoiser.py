@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sedic.models.embedded import LATENT_CHANNELS
+
 from .scene import guidance, sample, stock
 
 SAMPLERS = ("euler", "euler_ancestral", "heun", "dpm_2", "ddim", "dpmpp_2m")
@@ -84,7 +86,7 @@ def test_sampler_select_in_a_guider_equals_orag_sampler(comfy, restore, steering
         guider = comfy.samplers.CFGGuider(model)
         guider.set_conds(stage.positive, stage.negative)
         guider.set_cfg(2.0)
-        latent = torch.zeros(1, 16, 16, 8)
+        latent = torch.zeros(1, LATENT_CHANNELS, 16, 8)
         sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", 4)
         noise = comfy.sample.prepare_noise(latent, 3)
         assert torch.equal(guider.sample(noise, latent, sampler, sigmas, seed=3), expected["samples"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sedic.restoration.denoiser import AttentionMap, attention_grid, attention_weights
-from sedic.restoration.energy import attention_energy, find_tokens, fits_in_text, mask_on_grid, mean_energy
+from sedic.restoration.energy import attention_energy, find_tokens, mask_on_grid, mean_energy
 
 LEFT = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
 
@@ -124,4 +124,3 @@ def test_cells_of_no_grid_are_told():
 def test_every_occurrence_of_a_phrase_is_found():
     assert find_tokens([9, 1, 2, 5, 1, 2, 1], [1, 2]) == [1, 2, 4, 5]
     assert find_tokens([9, 1], [2]) == find_tokens([9], [9, 1]) == find_tokens([1], []) == []
-    assert fits_in_text([-1, 0, 76, 77], 77) == [0, 76]

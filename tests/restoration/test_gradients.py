@@ -39,7 +39,7 @@ def bound(of: DiffusersModels):
 
 
 def latent() -> torch.Tensor:
-    return torch.randn(1, 16, 16, 24, generator=torch.Generator().manual_seed(2)) * 4
+    return torch.randn(1, embedded.LATENT_CHANNELS, 16, 24, generator=torch.Generator().manual_seed(2)) * 4
 
 
 def guidance(**settings) -> Guidance:

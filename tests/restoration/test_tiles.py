@@ -119,7 +119,7 @@ def picture(kind: str, height: int, width: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", ["flat", "gradient"])
 def test_no_seam_in_a_flat_picture_and_a_gradient(kind):
-    """Steps between columns where tiles begin and end are no larger than elsewhere, beyond what the picture has."""
+    """Steps where tiles begin and end are no larger than those between the autoencoder's other cells."""
     height, width = 128, 320
     objects = (SceneObject("grey wall", "plain grey wall", np.pad(np.ones((64, 160), bool), ((32, 32), (80, 80)))),)
     settings = replace(
@@ -133,6 +133,6 @@ def test_no_seam_in_a_flat_picture_and_a_gradient(kind):
     steps = levels.diff().abs()
     edges = sorted({8 * edge for place in windows(16, 40, 16) for edge in (place.columns.start, place.columns.stop)})
     seams = torch.stack([steps[edge - 1] for edge in edges if 0 < edge < width])
+    others = torch.stack([steps[edge - 1] for edge in range(8, width, 8) if edge not in edges])
     assert len(seams) >= 4
-    assert seams.max() <= steps.quantile(0.95) + 0.25
-    assert seams.mean() <= steps.mean() + 0.25
+    assert seams.max() <= others.max() + 0.25

@@ -1,0 +1,135 @@
+"""Batches for the diffusion training: cached latents, and prompts with the places of their names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..models.embedded import TEXT_ENCODER, load, tokenizer
+from ..restoration.schedules import noise_levels
+from ..restoration.settings import NEGATIVE
+from .data import to_tensor
+
+if TYPE_CHECKING:
+    from .diffusion import Config
+
+_LENGTH = TEXT_ENCODER["max_position_embeddings"]
+
+
+class Texts:
+    """Prompts with the places of their names, from what :mod:`.scenes` said of a crop."""
+
+    def __init__(self, words: list[dict[str, list[str]]], config: Config):
+        self.words, self.config, self.tokenizer = words, config, tokenizer()
+        self._cache: dict[str, list[int]] = {}
+
+    def _ids(self, text: str) -> list[int]:
+        if text not in self._cache:
+            self._cache[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return self._cache[text]
+
+    def draw(self, row: int, masks: Tensor, random: np.random.Generator) -> list[tuple[str, int]]:
+        """Parts (text, number of the region or -1) of a prompt, drawn at random; empty for no words.
+
+        Args:
+            row: of the crop.
+            masks: (K, h, w), the part of the regions that this example sees.
+            random: the source of the choice.
+        """
+        said = self.words[row]
+        seen = [k for k in range(len(said["names"])) if masks[k].mean() > 0.02 and masks[k].max() > 0.5]
+        if random.random() < self.config.no_text:
+            return []
+        if seen and random.random() < 0.5:
+            k = int(random.choice(seen))
+            return [(said["names"][k], k), (said["details"][k], -1)]
+        parts: list[tuple[str, int]] = []
+        if said["captions"] and (not seen or random.random() < 0.6):
+            parts.append((str(random.choice(said["captions"])), -1))
+        for k in random.permutation(seen):
+            parts.append((said["names"][k], int(k)))
+            if random.random() < 0.6:
+                parts.append((said["details"][k], -1))
+        return parts
+
+    def encode(self, parts: list[tuple[str, int]], regions: int) -> tuple[Tensor, Tensor]:
+        """Token numbers (T,) and the places of the regions' names, (regions, T) in {0, 1}."""
+        tokens, places = [self.tokenizer.bos_token_id], torch.zeros(regions, _LENGTH)
+        for number, (text, region) in enumerate(parts):
+            ids = [*(self._ids(",") if number else []), *self._ids(text)][: _LENGTH - 1 - len(tokens)]
+            if region >= 0:
+                start = len(tokens) + (1 if number else 0)
+                places[region, start : len(tokens) + len(ids)] = 1
+            tokens += ids
+        tokens += [self.tokenizer.eos_token_id] * (_LENGTH - len(tokens))
+        return torch.tensor(tokens), places
+
+
+@torch.no_grad()
+def encode(out: Path, autoencoder: Path) -> None:
+    """Encodes ``crops.npy`` once: ``latents.npy`` (N, 3, C, h, w) float16."""
+    encoder = load("autoencoder", autoencoder).encoder.to(memory_format=torch.channels_last)
+    crops = np.load(out / "crops.npy", mmap_mode="r")
+    latents = []
+    for start in tqdm(range(0, len(crops), 8), "encoding pictures"):
+        images = to_tensor(np.concatenate(crops[start : start + 8])).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            encoded = encoder(images).float()
+        latents.append(encoded.half().numpy().reshape(-1, crops.shape[1], *encoded.shape[1:]))
+    np.save(out / "latents.npy", np.concatenate(latents))
+
+
+class Examples:
+    """Batches from the folder that :func:`prepare` and :func:`encode` filled."""
+
+    def __init__(self, folder: Path, config: Config):
+        self.latents = torch.from_numpy(np.load(folder / "latents.npy"))
+        self.masks = torch.from_numpy(np.load(folder / "masks.npy"))
+        self.texts = Texts(json.loads((folder / "words.json").read_text(encoding="utf-8")), config)
+        self.config = config
+        self.held_out = torch.arange(0, len(self.latents), 60)
+        self.training = torch.tensor([i for i in range(len(self.latents)) if i % 60])
+        self.kept = 1 / (1 + noise_levels() ** 2).sqrt()  # of the signal, at each training step
+
+    def batch(
+        self, rows: Tensor, side: int, random: np.random.Generator, validating: bool = False
+    ) -> dict[str, Tensor]:
+        """Arguments of :class:`Networks` with the target v, places and masks.
+
+        Args:
+            rows: of the crops.
+            side: of the windows into the latents.
+            random: the source of every choice but the noise.
+            validating: times at equal distances, nothing dropped.
+        """
+        full, count = self.latents.shape[-1], len(rows)
+        tops, lefts = random.integers(full - side + 1, size=(2, count))
+        windows = [(..., slice(t, t + side), slice(left, left + side)) for t, left in zip(tops, lefts, strict=True)]
+        latents = torch.stack([self.latents[row][w] for row, w in zip(rows, windows, strict=True)]).float()
+        masks = torch.stack([self.masks[row][w] for row, w in zip(rows, windows, strict=True)]).float() / 255
+        target, condition = latents[:, 0].clone(), latents[torch.arange(count), 1 + random.integers(2, size=count)]
+        time = torch.linspace(20, 980, count).long() if validating else torch.randint(1000, (count,))
+        strength = torch.ones(count, 1, 1, 1)
+        tokens, places = [], []
+        for i, row in enumerate(rows.tolist()):
+            parts = self.texts.draw(row, masks[i], random)
+            if not validating and random.random() < self.config.degraded_share:
+                target[i], parts = condition[i], [(NEGATIVE, -1)]
+            ids, where = self.texts.encode(parts, masks.shape[1])
+            tokens.append(ids)
+            places.append(where)
+            if not validating and random.random() < self.config.no_condition:
+                strength[i] = 0
+        signal = self.kept[time].reshape(-1, 1, 1, 1)
+        spread, noise = (1 - signal**2).sqrt(), torch.randn_like(target)
+        z = (signal * target + spread * noise).contiguous(memory_format=torch.channels_last)
+        return {
+            "z": z, "time": time, "tokens": torch.stack(tokens), "condition": condition, "strength": strength,
+            "v": signal * noise - spread * target, "places": torch.stack(places), "masks": masks, "target": target,
+        }  # fmt: skip
