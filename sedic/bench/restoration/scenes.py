@@ -12,7 +12,8 @@ from PIL import Image
 from ...errors import SedicError
 from ...picture import read_picture
 from ...semantics import Limits, SceneObject, Semantics, disjoint, first_words
-from ...training.data import Picture, decode_run_lengths, read_annotations
+from ...training.data import Picture, read_annotations
+from ...training.regions import regions
 from ...training.words import describe
 
 _LEAST_SHARE = 0.02  # of the picture that an object covers
@@ -87,12 +88,5 @@ def _held_out(picture: Picture) -> Scene:
 
 
 def _objects(pixels: np.ndarray, picture: Picture) -> tuple[SceneObject, ...]:
-    size = pixels.shape[1], pixels.shape[0]
-    masks: dict[str, np.ndarray] = {}
-    for row in picture.objects:
-        mask = np.asarray(Image.fromarray(decode_run_lengths(row["mask_rle"])).resize(size))
-        name = row["name"] if row["name"] != "region" else f"{describe(pixels, mask).split(',')[0]} area"
-        masks[name] = masks[name] | mask if name in masks else mask
-    largest = sorted((m for m in masks.items() if m[1].mean() >= _LEAST_SHARE), key=lambda m: -int(m[1].sum()))
-    objects = [SceneObject(name, describe(pixels, mask), mask) for name, mask in largest]
-    return tuple(o for o in disjoint(objects) if o.mask is not None and o.mask.any())
+    objects = [SceneObject(region.name, region.detail, region.mask) for region in regions(pixels, picture)]
+    return tuple(o for o in disjoint(objects) if o.mask is not None and o.mask.mean() >= _LEAST_SHARE)
