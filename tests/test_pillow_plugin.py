@@ -68,7 +68,7 @@ def test_foreign_bytes_are_left_to_other_formats(data):
 
 
 def test_damaged_pixels_are_an_os_error():
-    file = sedic.SedicFile(64, 64, 1, 9, b"\xff\0" + bytes(40), Semantics("a"))
+    file = sedic.SedicFile(64, 64, 1, 9, b"\x07\0" + bytes(40), Semantics("a"))
     with pytest.raises(OSError, match="fetch the file again"):
         Image.open(io.BytesIO(file.to_bytes())).load()
 
