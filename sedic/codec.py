@@ -27,8 +27,8 @@ EMBEDDED_SETTINGS = {
 """What suits the embedded models: too little trained for classifier-free guidance, and noisier with more steps; small
 enough to see a photograph whole, although they were trained on a quarter of its side."""
 EMBEDDED_GUIDANCE = {"eta": 200.0, "t_prime": 0.5}
-"""Likewise, of Eq. 3: with it the energy of Eq. 2 halves to the end of a stage (`python -m sedic.bench decoder`); with
-the paper's η = 40 in the first fifth of the steps only where guidance ends."""
+"""Likewise, of Eq. 3: over the 48 objects of 16 Kodak pictures the mean energy of Eq. 2 falls to 0.45 of what it is
+without guidance where guidance ends, and to 0.60 at the end of the stage (`python -m sedic.bench decoder`)."""
 
 
 @dataclass(frozen=True)
@@ -233,13 +233,17 @@ def decode(
     weights: Path | None = None,
 ) -> Iterator[Stage]:
     """Algorithm 1 on a file, with whatever words and masks have arrived; see :func:`.restoration.stages.decode`."""
-    import torch
-
     from .restoration import stages
 
-    pixels = reference_of(file).picture(weights)
-    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255  # H,W,3 -> 1,3,H,W
+    image = to_image(reference_of(file).picture(weights))
     yield from stages.decode(models, image, file.semantics, settings, until, progress)
+
+
+def to_image(pixels: np.ndarray) -> Any:
+    """(H, W, 3) uint8 as a stage takes it, (1, 3, H, W) in [0, 1]; undone by :func:`to_pixels`."""
+    import torch
+
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def to_pixels(image: Any) -> np.ndarray:

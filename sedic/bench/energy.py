@@ -8,13 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from ..codec import default_settings, encode_reference
-from ..errors import SedicError
+from ..codec import default_settings, encode_reference, to_image
 from ..picture import read_picture
 from ..restoration.denoiser import Picture
 from ..restoration.fusion import Fusion, Trajectory
@@ -25,6 +22,7 @@ from ..restoration.stages import restore
 from ..restoration.starts import noise_levels_of, pad_to_multiple, stage_noise
 from ..restoration.words import guided_tokens
 from ..semantics import Semantics
+from .described import described_paths, resized
 
 
 @dataclass(frozen=True)
@@ -42,24 +40,13 @@ def scenes(folder: Path, count: int, side: int) -> Iterator[Scene]:
     Raises:
         SedicError: there are none.
     """
-    paths = [path for path in sorted(folder.glob("*.png")) if path.with_suffix(".json").is_file()][:count]
-    if not paths:
-        raise SedicError(f"{folder} holds no NAME.png with a NAME.json beside it; name another folder.")
-    for path in paths:
+    for path in described_paths(folder)[:count]:
         image = read_picture(path)
         height, width = image.shape[:2]
         semantics = Semantics.read(path.with_suffix(".json"), (width, height))
-        scale = side / min(height, width)
-        size = round(width * scale), round(height * scale)
-        small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
-        pixels = encode_reference(small).picture()
-        objects = tuple(
-            replace(o, mask=np.asarray(Image.fromarray(o.mask).resize(size, Image.Resampling.NEAREST)))
-            for o in semantics.objects
-            if o.mask is not None
-        )
-        reference = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
-        yield Scene(path.stem, reference, replace(semantics, objects=objects))
+        small, semantics = resized(image, semantics, side / min(height, width))
+        reference = to_image(encode_reference(small).picture())
+        yield Scene(path.stem, reference, semantics)
 
 
 @dataclass(frozen=True)
@@ -134,7 +121,7 @@ def energy_table(models: Any, folder: Path, count: int, side: int, variants: Seq
         guidance = VARIANTS[name]
         guided = [one.run(guidance, settings.sampler) for one in every]
         steps = settings.object_steps
-        ends = min(sum(guidance.active(step, steps) for step in range(steps)), steps - 1)
+        ends = min(guidance.guided_steps(steps), steps - 1)
         cells = []
         for level in (ends, steps - 1):
             without, used = (

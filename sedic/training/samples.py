@@ -10,8 +10,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..models.embedded import load
-
 COUNT, STEPS = 6, 12
 
 
@@ -39,13 +37,12 @@ def restore(networks: Any, condition: Tensor, tokens: Tensor, kept: Tensor, step
 
 
 @torch.no_grad()
-def sample_sheet(networks: Any, examples: Any, out: Path, step: int) -> None:
+def sample_sheet(networks: Any, examples: Any, decoder: Any, out: Path, step: int) -> None:
     """Writes ``samples/<step>.png`` below ``out``: rows of reference, restored and original, held-out crops."""
     random = np.random.default_rng(1)
     rows = examples.held_out[:: max(1, len(examples.held_out) // COUNT)][:COUNT]
     batch = examples.batch(rows, examples.latents.shape[-1], random, validating=True)
     restored = restore(networks, batch["condition"], batch["tokens"], examples.kept)
-    decoder = load("autoencoder", out.parent / "autoencoder").decoder
     originals = examples.latents[rows, 0].float()
     columns = [decoder(latent).clamp(-1, 1) for latent in (batch["condition"], restored, originals)]
     sheet = torch.cat([torch.cat(list(column), 1) for column in columns], 2)  # 3,rows·H,columns·W

@@ -95,7 +95,7 @@ def _sets(options: Options) -> Iterator[tuple[str, list[Task]]]:
 
 def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
     settings = default_settings()
-    guided = sum(settings.guidance.active(step, settings.object_steps) for step in range(settings.object_steps))
+    guided = settings.guidance.guided_steps(settings.object_steps)
     yield (
         f"Weights {work.weights_fingerprint()}; {settings.object_steps} steps an object, {guided} of them guided, "
         f"{settings.overall_steps} for the whole from {settings.start}; classifier-free guidance "

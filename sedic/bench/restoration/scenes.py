@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ...errors import SedicError
 from ...picture import read_picture
 from ...semantics import Limits, SceneObject, Semantics, disjoint, first_words
 from ...training.data import Picture, read_annotations
-from ...training.regions import regions
-from ...training.words import describe
+from ..described import described_paths, resized
 
 _LEAST_SHARE = 0.02  # of the picture that an object covers
 _GOLDEN = (5**0.5 - 1) / 2
@@ -41,25 +39,14 @@ def described(folder: Path, count: int, side: int) -> list[Scene]:
     Raises:
         SedicError: there are none.
     """
-    paths = [path for path in folder.glob("*.png") if path.with_suffix(".json").is_file()]
-    if not paths:
-        raise SedicError(f"{folder} holds no NAME.png with a NAME.json beside it; name another folder.")
-    return [_described(path, side) for path in spread(paths)[:count]]
+    return [_described(path, side) for path in spread(described_paths(folder))[:count]]
 
 
 def _described(path: Path, side: int) -> Scene:
     pixels = read_picture(path)
     height, width = pixels.shape[:2]
     semantics = Semantics.read(path.with_suffix(".json"), (width, height)).limited()
-    scale = min(1.0, side / min(height, width))
-    size = round(width * scale), round(height * scale)
-    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
-    objects = tuple(
-        replace(o, mask=np.asarray(Image.fromarray(o.mask).resize(size, Image.Resampling.NEAREST)))
-        for o in semantics.objects
-        if o.mask is not None
-    )
-    return Scene(path.stem, small, replace(semantics, objects=objects))
+    return Scene(path.stem, *resized(pixels, semantics, min(1.0, side / min(height, width))))
 
 
 def held_out(folder: Path, count: int) -> list[Scene]:
@@ -79,6 +66,8 @@ def held_out(folder: Path, count: int) -> list[Scene]:
 
 
 def _held_out(picture: Picture) -> Scene:
+    from ...training.words import describe  # needs the extra, which the other measurements do not
+
     pixels = picture.pixels()
     limits = Limits()
     objects = _objects(pixels, picture)[: limits.objects]
@@ -88,5 +77,7 @@ def _held_out(picture: Picture) -> Scene:
 
 
 def _objects(pixels: np.ndarray, picture: Picture) -> tuple[SceneObject, ...]:
+    from ...training.regions import regions
+
     objects = [SceneObject(region.name, region.detail, region.mask) for region in regions(pixels, picture)]
     return tuple(o for o in disjoint(objects) if o.mask is not None and o.mask.mean() >= _LEAST_SHARE)

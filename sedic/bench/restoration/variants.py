@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ...bitstream import SedicFile
-from ...codec import decode, encode, reference_of, to_pixels
+from ...codec import decode, encode, reference_of, to_image, to_pixels
 from ...restoration import stages
 from ...restoration.settings import Settings
 from ...semantics import Limits, Semantics
@@ -64,7 +64,7 @@ class Case:
     @cached_property
     def after(self) -> list[torch.Tensor]:
         """The reference, then the picture after each object, (1, 3, H, W) in [0, 1]."""
-        start = torch.from_numpy(self.reference.copy()).permute(2, 0, 1)[None].float() / 255
+        start = to_image(self.reference)
         found = stages.decode(self.models, start, self.file.semantics, self.settings, "object")
         return [start, *(stage.image for stage in found)]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...codec import default_settings, load_models, to_pixels
+from ...codec import default_settings, load_models, to_image, to_pixels
 from ...metrics.fidelity import MS_SSIM_MIN_SIDE, ms_ssim, psnr
 from ...metrics.naturalness import patch_features
 from ...metrics.perception import perception, stage_distance, window_features
@@ -184,18 +184,17 @@ def _original(case: Case, seen: _Seen) -> dict[str, Any]:
 
 def _autoencoder(case: Case, seen: _Seen) -> dict[str, Any]:
     """The original through the autoencoder alone."""
-    image = torch.from_numpy(seen.pixels.copy()).permute(2, 0, 1)[None].float() / 255
+    image = to_image(seen.pixels)
     decoded = case.models.decode(case.models.encode(pad_to_multiple(image)))
     return _figures(seen, to_pixels(decoded[..., : image.shape[-2], : image.shape[-1]]), AUTOENCODER)
 
 
 def _energy(case: Case, seen: _Seen) -> dict[str, Any]:
     """Energies (Eq. 2) of the objects' stages, each from the reference, at the end: without and with guidance."""
-    start = torch.from_numpy(case.reference.copy()).permute(2, 0, 1)[None].float() / 255
-    scene = energy.Scene(case.scene.name, start, case.file.semantics)
+    scene = energy.Scene(case.scene.name, to_image(case.reference), case.file.semantics)
     chosen = case.settings.guidance
-    ends = sum(chosen.active(step, case.settings.object_steps) for step in range(case.settings.object_steps))
-    levels = min(ends, case.settings.object_steps - 1), case.settings.object_steps - 1
+    last = case.settings.object_steps - 1
+    levels = min(chosen.guided_steps(last + 1), last), last
     rows = []
     for stage in energy.stages(case.models, scene, case.settings):
         free, guided = (stage.run(way, case.settings.sampler) for way in (None, chosen))

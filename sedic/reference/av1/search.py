@@ -91,7 +91,8 @@ def _search(original: Image.Image, image: np.ndarray, budget: int, speed: int) -
         width, height = stream.coded_size(original.size, scale)
         if found and width * height > _MAX_CODED_PIXELS:
             break
-        quantiser, data = _fit(partial(stream.write, original, scale, speed, "psnr"), budget, start)
+        shrunk = stream.shrink(original, scale)
+        quantiser, data = _fit(partial(stream.code, shrunk, scale, speed, "psnr"), budget, start)
         if not data:
             if found:
                 break
@@ -137,7 +138,8 @@ def _refine(
 ) -> _Found | None:
     """What was found, at a slower ``speed``, with a tuning and a first quantiser; None: nothing fits."""
     found, tuning, start = task
-    quantiser, data = _fit(partial(stream.write, original, found.scale, speed, tuning), budget, start)
+    shrunk = stream.shrink(original, found.scale)
+    quantiser, data = _fit(partial(stream.code, shrunk, found.scale, speed, tuning), budget, start)
     return _Found(_psnr_of(data, image), found.scale, quantiser, data) if data else None
 
 
@@ -148,7 +150,7 @@ def _fill(
     found, tuning, quantiser = task
     if quantiser < 0:
         return None
-    parts = min(255, found.scale if found.scale >= stream.PARTS else found.scale * stream.PARTS)
+    parts = min(255, stream.in_parts(found.scale))
     fine, coarse, fitting, best = stream.PARTS - 1, 256, b"", 0  # does not fit; fits
     for _ in range(_TRIES):
         data = stream.write(original, parts, speed, tuning, quantiser)

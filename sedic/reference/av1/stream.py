@@ -17,6 +17,16 @@ _CODER = {"enable-cdef": "1"}
 
 
 def write(original: Image.Image, scale: int, speed: int, tuning: str, quantiser: int) -> bytes:
+    """:func:`code` of a picture that is not shrunk yet."""
+    return code(shrink(original, scale), scale, speed, tuning, quantiser)
+
+
+def shrink(original: Image.Image, scale: int) -> Image.Image:
+    """The picture as it is coded behind this first byte."""
+    return original.resize(coded_size(original.size, scale), Image.Resampling.LANCZOS)
+
+
+def code(shrunk: Image.Image, scale: int, speed: int, tuning: str, quantiser: int) -> bytes:
     """The payload of a picture shrunk by ``scale``, a first byte, at one of libaom's quantisers, 0..63.
 
     Raises:
@@ -25,7 +35,7 @@ def write(original: Image.Image, scale: int, speed: int, tuning: str, quantiser:
     buffer = io.BytesIO()
     quality = round((COARSEST - quantiser) * 100 / COARSEST)  # Pillow's, which libavif turns into the quantiser again
     try:
-        original.resize(coded_size(original.size, scale), Image.Resampling.LANCZOS).save(
+        shrunk.save(
             buffer, "AVIF", quality=quality, speed=speed, subsampling="4:4:4", range="full", codec="aom",
             max_threads=1, autotiling=False, advanced={**_CODER, "tune": tuning},
         )  # fmt: skip
@@ -60,8 +70,13 @@ def read(data: bytes, size: tuple[int, int]) -> np.ndarray:
 
 def coded_size(size: tuple[int, int], scale: int) -> tuple[int, int]:
     """(width, height) after shrinking by ``scale``, the first byte of a payload; rounded up."""
-    parts = scale if scale >= PARTS else scale * PARTS
+    parts = in_parts(scale)
     return -(-size[0] * PARTS // parts), -(-size[1] * PARTS // parts)
+
+
+def in_parts(scale: int) -> int:
+    """A shrinking factor, as the first byte says it, in parts of :data:`PARTS`."""
+    return scale if scale >= PARTS else scale * PARTS
 
 
 def check_pillow() -> None:
