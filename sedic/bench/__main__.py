@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SedicError
-from . import bitstream, pictures, pristine, restoration
+from . import bitstream, pictures, pristine, reference, restoration
 from .decoder import measure as measure_decoder
 from .energy import VARIANTS
 from .restoration import sheets
@@ -30,6 +30,7 @@ def main() -> int:
     file.set_defaults(run=lambda o: bitstream.measure(o.text, o.images))
     _add_decoder(commands)
     _add_restoration(commands)
+    _add_reference(commands)
     options = parser.parse_args()
     try:
         options.run(options)
@@ -50,6 +51,30 @@ def _add_decoder(commands: Any) -> None:
     )  # fmt: skip
     decoder.add_argument("--cost", action="store_true", help="also in ComfyUI, on a checkpoint of full size")
     decoder.set_defaults(run=lambda o: measure_decoder(o.images, o.pictures, o.side, o.variants, o.cost))
+
+
+def _add_reference(commands: Any) -> None:
+    plain = reference.Options(Path(), Path("out", "reference"))
+    add = commands.add_parser(
+        "reference", help="the reference beside other codecs: rates, times, machines"
+    ).add_argument
+    add(
+        "--images", type=Path, required=True, metavar="DIR", help="pictures; of those with NAME.json beside, only those"
+    )
+    add("--out", type=Path, default=plain.out, metavar="DIR", help="keeps all results; default: %(default)s")
+    add("--only", nargs="+", choices=reference.PARTS, default=plain.only, metavar="PART",
+        help=f"some of {', '.join(reference.PARTS)}; the others are printed as far as they are kept")  # fmt: skip
+    add("--codecs", nargs="+", metavar="NAME", help="default: all, without av1-slow")
+    add("--slow", action="store_true", help="also av1-slow")
+    add("--weights", type=Path, metavar="DIR", help="holds cheng2020-attn/q1.pth …, which is then compared, too")
+    add("--pictures", type=int, metavar="N", help="the first ones only")
+    add("--workers", type=int, default=plain.workers, metavar="N", help="processes of one thread; default: %(default)s")
+    add("--json", action="store_true", help="print JSON")
+    add("--markdown", type=Path, metavar="FILE", help="write the tables into this page, plot and sheet beside it")
+    names = ("images", "out", "only", "codecs", "slow", "weights", "pictures", "workers", "json", "markdown")
+    commands.choices["reference"].set_defaults(
+        run=lambda o: reference.measure(reference.Options(**{name: getattr(o, name) for name in names}))
+    )
 
 
 def _add_restoration(commands: Any) -> None:

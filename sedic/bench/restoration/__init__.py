@@ -13,6 +13,7 @@ from pathlib import Path
 from ...codec import default_settings
 from ...errors import SedicError
 from ...metrics.perception import perception
+from .. import page
 from . import tables, work
 from .scenes import described, held_out
 from .speed import speed_table
@@ -20,7 +21,6 @@ from .tables import Measured
 from .variants import GROUPS, chosen
 from .work import Task
 
-BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 SPEED = "speed"
 ROWS = ("autoencoder", *GROUPS, work.ENERGY, SPEED)
 """What ``--only`` chooses from."""
@@ -65,7 +65,7 @@ def measure(options: Options) -> None:
     if options.heldout is None and options.images is None:
         raise SedicError("There is nothing to measure; give --heldout DIR, --images DIR or both.")
     if options.markdown is not None:
-        _parts(options.markdown)
+        page.parts(options.markdown)
     perception()  # whether it is installed, before the long part
     sets = dict(_sets(options))
     if not options.again:
@@ -75,8 +75,7 @@ def measure(options: Options) -> None:
     text = "\n".join(_report(options, {name: Measured(some) for name, some in sets.items()}))
     print(text)
     if options.markdown is not None:
-        before, after = _parts(options.markdown)
-        options.markdown.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+        page.write(options.markdown, text)
 
 
 def _sets(options: Options) -> Iterator[tuple[str, list[Task]]]:
@@ -117,16 +116,3 @@ def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
                 yield from ("", f"### {heading}: {title}", "", *lines)
     if SPEED in options.only and options.images is not None and not options.again:
         yield from ("", "### Speed", "", *speed_table(described(options.images, 1, 1 << 16)[0], options.out))
-
-
-def _parts(path: Path) -> tuple[str, str]:
-    """What stands before and behind the measured part."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SedicError(f"{path} cannot be read ({error}); name a Markdown file.") from error
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SedicError(f"{path} has no part between {BEGIN} and {END} to write; add these two lines.")
-    return before, after

@@ -76,13 +76,16 @@ class Av1:
         check_image(image)
         check_quality(self, quality)
         stream.check_pillow()
-        budget = self.most_bytes(quality, (image.shape[1], image.shape[0]))
-        data = best_within(image, budget, self._search_speed, self._rounds)
+        data = self.within(image, self.most_bytes(quality, (image.shape[1], image.shape[0])))
         if not data:
             size = f"{image.shape[1]}×{image.shape[0]}"
             needed = self.least_quality(image)
             raise CodecError(f"av1:{quality} is too little for this picture of {size}; use av1:{needed} or more.")
         return data
+
+    def within(self, image: np.ndarray, budget: int) -> bytes:
+        """The best payload of at most ``budget`` bytes; b"" where none is as small."""
+        return best_within(image, budget, self._search_speed, self._rounds)
 
     def decode(self, data: bytes, size: tuple[int, int], quality: int) -> np.ndarray:
         """The picture at ``size`` = (width, height), as (H, W, 3) uint8; ``quality`` plays no part.
