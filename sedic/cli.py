@@ -119,10 +119,12 @@ def parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=commands.compare)
 
     train = kinds.add_parser("train", help="make the shipped weights and tables again")
-    train.add_argument("what", choices=("text", "trigram", "huffman", "masks", "autoencoder", "diffusion"))
+    train.add_argument("what", choices=("text", "trigram", "huffman", "masks", "autoencoder", "diffusion", "reference"))
     train.add_argument("--data", type=Path, required=True, metavar="DIR")
     train.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a run found there is resumed")
-    train.add_argument("--minutes", type=float, metavar="N", help="budget of text, autoencoder and diffusion")
+    train.add_argument(
+        "--minutes", type=float, metavar="N", help="budget of text, autoencoder, diffusion and reference"
+    )
     train.add_argument(
         "--embeddings", type=Path, metavar="DIR", help="text begins with a BERT's: see Config.embeddings"
     )

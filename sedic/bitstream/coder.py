@@ -30,6 +30,7 @@ from ..errors import SedicError
 
 Categorical, Uniform = constriction.stream.model.Categorical, constriction.stream.model.Uniform
 WHOLE = 1 << 24  # constriction's fixed-point precision
+EACH = Categorical(lazy=True, perfect=False)  # a model for each symbol
 SYMBOL_WORK, COUNTS_PER_WORK = 3, 128  # measured, with what a caller does around it: see `spend`
 RUN = 128  # of `one_of_many`
 
@@ -70,6 +71,12 @@ class Encoder:
         runs = counts.reshape(-1, RUN)
         self.symbol(index // RUN, runs.sum(1))
         self.symbol(index % RUN, runs[index // RUN])
+
+    def symbols(self, indices: np.ndarray, widths: np.ndarray) -> None:
+        """Writes many symbols, (n,), each within its own intervals: ``widths`` (n, kinds) ≥ 1, the sum of each 2²⁴."""
+        if len(indices):
+            self._coder.encode(indices.astype(np.int32), EACH, (widths - 1).astype(np.float64))
+            self.work += SYMBOL_WORK * len(indices)
 
     def bit(self, bit: bool, ones: int, total: int) -> None:
         """Writes one bit which is 1 with probability ``ones / total``; 0 < total < 2³⁸."""
@@ -150,6 +157,19 @@ class Decoder:
         runs = counts.reshape(-1, RUN)
         run = self.symbol(runs.sum(1))
         return run * RUN + self.symbol(runs[run])
+
+    def symbols(self, widths: np.ndarray) -> np.ndarray:
+        """Mirrors :meth:`Encoder.symbols`: (n,) int32."""
+        if not len(widths):
+            return np.zeros(0, np.int32)
+        self.spend(SYMBOL_WORK * len(widths))
+        try:
+            indices = self._coder.decode(EACH, (widths - 1).astype(np.float64))
+        except AssertionError as error:
+            raise BitstreamError("The coded bytes are damaged; fetch the file again.") from error
+        self._encoder.work -= SYMBOL_WORK * len(widths)  # counted by the encoder, too
+        self._encoder.symbols(indices, widths)
+        return indices
 
     def bit(self, ones: int, total: int) -> bool:
         """Mirrors :meth:`Encoder.bit`."""

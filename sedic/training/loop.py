@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .muon import Muon
+from .muon import Muon, Shares
 
 
 class Run:
@@ -31,6 +31,7 @@ class Run:
         weight_decay: AdamW's.
         clip: largest norm of the gradient.
         muon: :class:`~.muon.Muon` instead of AdamW.
+        shares: Muon's: which parameters are no matrices, and learn more slowly.
         warm_up: steps in which the learning rate rises.
     """
 
@@ -45,11 +46,12 @@ class Run:
         clip: float = 1.0,
         muon: bool = False,
         warm_up: int = 200,
+        shares: Shares | None = None,
     ):
         self.folder, self.model, self.minutes, self.rate, self.decay = folder, model, minutes, rate, decay
         self.clip, self.warm_up = clip, warm_up
         self.optimizer: torch.optim.Optimizer = (
-            Muon(model, rate, weight_decay=weight_decay)
+            Muon(model, rate, weight_decay=weight_decay, shares=shares)
             if muon
             else torch.optim.AdamW(
                 model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True
@@ -100,7 +102,7 @@ class Run:
         while self.seconds < 60 * self.minutes:
             started = time.monotonic()
             for group in self.optimizer.param_groups:
-                group["lr"] = self._learning_rate()
+                group["lr"] = self._learning_rate() * group.get("share", 1.0)
             terms = losses()
             total = torch.stack(list(terms.values())).sum()
             if not torch.isfinite(total):
@@ -120,13 +122,14 @@ class Run:
             self.step += 1
             self.seconds += time.monotonic() - started
             if self.step % 50 == 0:
-                self._log({name: value.item() for name, value in terms.items()})
+                self.log({name: value.item() for name, value in terms.items()})
             if self.seconds >= due or self.seconds >= 60 * self.minutes:
                 due = self.seconds + 60 * every_minutes
                 self.save()
-                self._log(validate(self.average))
+                self.log(validate(self.average))
 
-    def _log(self, figures: dict[str, float]) -> None:
+    def log(self, figures: dict[str, float]) -> None:
+        """Appends ``figures`` to the log and prints them."""
         row = {"step": self.step, "minutes": round(self.seconds / 60, 2)}
         row |= {name: round(value, 5) for name, value in figures.items()}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:

@@ -32,11 +32,16 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return (x if wide is matrix else x.T).to(matrix.dtype)
 
 
+Shares = Callable[[str, nn.Parameter], "float | None"]
+
+
 class Muon(torch.optim.Optimizer):
     """Orthogonal momentum for weights of two or more dimensions, AdamW for biases, norms, embeddings and the ends.
 
     Args:
         model: whose parameters are trained.
+        shares: of a parameter's name and itself, the share of the rate at which AdamW moves it; None where it is a
+            matrix. Without ``shares`` its shape decides. Groups keep theirs as ``share``, for schedules.
         rate: learning rate.
         momentum: of the matrices' gradients (Nesterov's).
         betas: Adam's.
@@ -45,15 +50,27 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self, model: nn.Module, rate: float, momentum: float = 0.95, betas: tuple[float, float] = (0.9, 0.98),
-        weight_decay: float = 1e-4,
+        weight_decay: float = 1e-4, shares: Shares | None = None,
     ):  # fmt: skip
         embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-        matrices: list[nn.Parameter] = []
-        others: list[nn.Parameter] = []
-        for parameter in model.parameters():
-            (matrices if parameter.ndim >= 2 and id(parameter) not in embeddings else others).append(parameter)
-        defaults = {"lr": rate, "momentum": momentum, "betas": betas, "weight_decay": weight_decay}
-        super().__init__([{"params": matrices, "matrices": True}, {"params": others, "matrices": False}], defaults)
+        by_share: dict[float | None, list[nn.Parameter]] = {None: []} if shares else {None: [], 1.0: []}
+        for name, parameter in model.named_parameters():
+            matrix = parameter.ndim >= 2 and id(parameter) not in embeddings
+            share = shares(name, parameter) if shares else None if matrix else 1.0
+            by_share.setdefault(share, []).append(parameter)
+        groups = [{"params": by_share.pop(None), "matrices": True, "share": 1.0}]
+        groups += [{"params": by_share[s], "matrices": False, "share": s} for s in sorted(by_share, reverse=True)]
+        super().__init__(groups, {"lr": rate, "momentum": momentum, "betas": betas, "weight_decay": weight_decay})
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over what the steps have gathered; settings stay those that this one was made with."""
+        own = [{k: v for k, v in group.items() if k != "params"} for group in self.param_groups]
+        super().load_state_dict(state_dict)
+        for group, settings in zip(self.param_groups, own, strict=True):
+            group |= settings
+        for state in self.state.values():
+            if "step" in state:  # as the first runs of the reference wrote it
+                state["count"] = torch.tensor(float(state.pop("step")))
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]

@@ -13,7 +13,11 @@ from sedic.reference.registry import MAX_SIDE, check_image, check_size
 
 
 def test_numbers_in_the_file_never_change():
-    assert {codec_by_id(number).name: number for number in (1, 2)} == {"av1": 1, "cheng2020-attn": 2}
+    assert {codec_by_id(number).name: number for number in (1, 2, 3)} == {
+        "av1": 1,
+        "cheng2020-attn": 2,
+        "compact": 3,
+    }
 
 
 def test_names_that_share_a_number_read_each_others_streams():

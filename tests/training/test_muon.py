@@ -59,3 +59,26 @@ def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(tmp_path):
     whole = run(tmp_path / "whole", 6)
     run(tmp_path / "parts", 3)
     assert torch.equal(run(tmp_path / "parts", 6), whole)
+
+
+def test_shares_of_the_rate_are_kept_and_survive_loading():
+    model = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3), torch.nn.Conv2d(4, 1, 1))
+
+    def optimizer() -> Muon:
+        slow = {"1.weight": 0.1, "1.bias": 0.1, "0.bias": 0.5}
+        return Muon(model, 0.01, shares=lambda name, parameter: slow.get(name))
+
+    first = optimizer()
+    model(torch.randn(1, 4, 5, 5)).sum().backward()
+    first.step()
+    saved = first.state_dict()
+    for group in saved["param_groups"]:
+        del group["share"], group["matrices"]  # as those of older runs
+    second = optimizer()
+    second.load_state_dict(saved)
+    assert [(len(g["params"]), g["share"], g["matrices"]) for g in second.param_groups] == [
+        (1, 1.0, True),
+        (1, 0.5, False),
+        (2, 0.1, False),
+    ]
+    assert torch.equal(second.state[model[1].bias]["mean"], first.state[model[1].bias]["mean"])

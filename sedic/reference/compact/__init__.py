@@ -1,0 +1,12 @@
+"""Our own learned codec: one network for all qualities, a few hundred bytes, the same bytes on every machine.
+
+``transforms.py`` turns pixels into two small latents and back (float32: pixels may differ in the last bit);
+``prior.py`` and ``distribution.py`` say in integers how likely each symbol is; ``symbols.py`` codes them. The weights
+are ``../weights/compact.safetensors``, made by :mod:`sedic.training.reference`.
+"""
+
+from __future__ import annotations
+
+from .codec import Compact
+
+__all__ = ["Compact"]

@@ -1,0 +1,232 @@
+"""The codec ``compact`` as the registry knows it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...bitstream.coder import BitstreamError
+from ..registry import CodecError, check_image, check_quality, check_size
+from .distribution import Distribution
+from .prior import SUBSTEPS, Prior
+from .symbols import Latents, read, write
+
+WEIGHTS = Path(__file__).parents[1] / "weights" / "compact.safetensors"
+TILE, MARGIN = 1024, 192  # pixels that the transforms take at once, and what they see around: bounds memory
+LATENTS = (32, 16)  # how much smaller than the picture they are
+Tile = tuple[slice, slice]  # rows and columns
+FACTOR = ".factor"  # a tensor of this name holds the scales of 8-bit rows
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What is trained, ready to code.
+
+    Attributes:
+        transforms: :class:`.transforms.Transforms`.
+        prior: the entropy model's networks.
+        distribution: its probabilities.
+        trade_offs: λ at each trained quality: bits per pixel that a squared error of one grey level is worth.
+        fingerprint: four bytes.
+    """
+
+    transforms: Any
+    prior: Prior
+    distribution: Distribution
+    trade_offs: np.ndarray
+    fingerprint: bytes
+
+
+class Compact:
+    """A learned codec of variable rate; one step of ``quality`` is about 3 % of the bytes."""
+
+    name = "compact"
+    id = 3
+    default_quality = 28
+    qualities = range(1, 7 * SUBSTEPS + 2)
+
+    def __init__(self, models: Path | None = None) -> None:
+        """``models`` is not used: the weights are part of the package."""
+
+    def encode(self, image: np.ndarray, quality: int) -> bytes:
+        """``image``, (H, W, 3) uint8, as range-coded latents.
+
+        Raises:
+            CodecError: picture or quality out of range, or the weights are damaged.
+        """
+        import torch
+
+        from .refine import PACE, expectations, refined, rounded
+        from .transforms import PIXEL, STRIDE
+
+        check_image(image)
+        check_quality(self, quality)
+        weights = _weights()
+        transforms = weights.transforms
+        padded = np.pad(image, [*((0, -n % STRIDE) for n in image.shape[:2]), (0, 0)], mode="edge")
+        step = torch.tensor([(quality - 1) / SUBSTEPS])
+
+        def pixels(tile: Tile) -> torch.Tensor:
+            values = torch.from_numpy(np.ascontiguousarray(padded[tile])).permute(2, 0, 1)[None]
+            return ((values.float() - 127.5) / PIXEL).contiguous(memory_format=torch.channels_last)
+
+        def analyse(tile: Tile) -> list[torch.Tensor]:
+            with torch.no_grad():
+                return [y[0] for y in transforms.latents(pixels(tile), step)]
+
+        symbols = rounded(_in_tiles(padded.shape[:2], analyse, LATENTS, TILE, MARGIN))
+        expected = expectations(weights.prior, symbols, quality - 1)
+        # The linear transforms are nearly orthonormal: an error of one step is one of the step's size in pixels.
+        worth = [weights.trade_offs[quality - 1] / 3 * (PIXEL * s.flatten()).square() for s in transforms.steps(step)]
+
+        def refine(tile: Tile) -> list[torch.Tensor]:
+            parts = [torch.from_numpy(_part(k, tile, n)[None]).float() for k, n in zip(symbols, LATENTS, strict=True)]
+            means_scales = [tuple(_part(m, tile, n) for m in e) for e, n in zip(expected, LATENTS, strict=True)]
+            return [y[0] for y in refined(transforms, pixels(tile), parts, means_scales, worth, step)]
+
+        # Gradients take more memory than pictures do: larger ones go tile by tile.
+        whole = padded.shape[0] * padded.shape[1] <= TILE * TILE
+        tile, margin = (max(padded.shape), 0) if whole else (TILE // 2, MARGIN // 2)
+        # Within a node of ComfyUI inference mode forbids gradients.
+        with torch.inference_mode(False), torch.enable_grad():
+            latents = _in_tiles(padded.shape[:2], refine, LATENTS, tile, margin)
+        bits = tuple((w / PACE).numpy() for w in worth)
+        return write(latents, bits, weights.prior, weights.distribution, quality - 1)
+
+    def decode(self, data: bytes, size: tuple[int, int], quality: int) -> np.ndarray:
+        """The picture at ``size`` = (width, height), as (H, W, 3) uint8.
+
+        Raises:
+            CodecError: damaged bytes, or what :meth:`encode` raises.
+        """
+        import torch
+
+        from .transforms import PIXEL, STRIDE
+
+        width, height = size
+        weights = _weights()
+        latents = [torch.from_numpy(k).float()[None] for k in self.symbols(data, size, quality)]
+        step = torch.tensor([(quality - 1) / SUBSTEPS])
+
+        def synthesise(tile: Tile) -> list[torch.Tensor]:
+            parts = [
+                _part(k, tile, n).contiguous(memory_format=torch.channels_last)
+                for k, n in zip(latents, LATENTS, strict=True)
+            ]
+            with torch.no_grad():
+                pixels = weights.transforms.pictures(*parts, step)[0] * PIXEL + 127.5
+            return [pixels.nan_to_num(127.5).round().clamp(0, 255).byte()]
+
+        padded = height + -height % STRIDE, width + -width % STRIDE
+        (pixels,) = _in_tiles(padded, synthesise, (1,), TILE, MARGIN)
+        return np.ascontiguousarray(pixels[:, :height, :width].transpose(1, 2, 0))  # 3,H,W -> H,W,3
+
+    def symbols(self, data: bytes, size: tuple[int, int], quality: int) -> Latents:
+        """The whole numbers in ``data``: what every machine has to read alike.
+
+        Raises:
+            CodecError: damaged bytes, or size or quality out of range.
+        """
+        check_size(size)
+        check_quality(self, quality)
+        weights = _weights()
+        rows, columns = -(-size[1] // 32), -(-size[0] // 32)
+        try:
+            return read(data, (rows, columns), weights.prior, weights.distribution, quality - 1)
+        except BitstreamError as error:
+            raise CodecError("The reference's bytes are damaged; fetch the file again.") from error
+
+    def least_quality(self, image: np.ndarray) -> int:
+        """The first: every picture fits."""
+        return self.qualities[0]
+
+    def most_bytes(self, quality: int, size: tuple[int, int]) -> None:
+        """Only encoding tells."""
+
+    def fingerprint(self, quality: int) -> bytes:
+        """First four bytes of the SHA-256 over all weights, in the order of their names."""
+        return _weights().fingerprint
+
+
+def _in_tiles(
+    size: tuple[int, ...], work: Callable[[Tile], list[Any]], strides: tuple[int, ...], tile: int, margin: int
+) -> Any:
+    """Puts together, (channels, rows, columns) each, what ``work`` makes of overlapping tiles of ``size`` pixels."""
+    whole: list[np.ndarray] = []
+    for rows, inner_rows in _spans(size[0], tile, margin):
+        for columns, inner_columns in _spans(size[1], tile, margin):
+            parts = [part.numpy() for part in work((rows, columns))]
+            if not whole:
+                shapes = [(len(p), size[0] // n, size[1] // n) for p, n in zip(parts, strides, strict=True)]
+                whole = [np.empty(shape, p.dtype) for shape, p in zip(shapes, parts, strict=True)]
+            inside = _shifted(inner_rows, rows.start), _shifted(inner_columns, columns.start)
+            for target, part, n in zip(whole, parts, strides, strict=True):
+                _part(target, (inner_rows, inner_columns), n)[...] = _part(part, inside, n)
+    return tuple(whole)
+
+
+def _part(values: Any, tile: Tile, stride: int) -> Any:
+    """What of ``values``, (…, rows, columns) at 1/stride of the picture's size, lies in a tile."""
+    rows, columns = (slice(s.start // stride, s.stop // stride) for s in tile)
+    return values[..., rows, columns]
+
+
+def _shifted(span: slice, origin: int) -> slice:
+    return slice(span.start - origin, span.stop - origin)
+
+
+def _spans(length: int, tile: int, margin: int) -> Iterator[tuple[slice, slice]]:
+    """Tiles with their margins, and what is kept of each."""
+    for start in range(0, length, tile):
+        end = min(length, start + tile)
+        yield slice(max(0, start - margin), min(length, end + margin)), slice(start, end)
+
+
+@lru_cache(maxsize=1)
+def _weights() -> Weights:
+    """The weights of the package.
+
+    Raises:
+        CodecError: the file is missing or damaged.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from .transforms import Transforms
+
+    try:
+        tensors = load_file(WEIGHTS)
+        digest = hashlib.sha256()
+        for name in sorted(tensors):
+            digest.update(tensors[name].tobytes())
+        parts: dict[str, dict[str, np.ndarray]] = {"prior": {}, "transforms": {}, "table": {}}
+        for name, value in tensors.items():
+            part, _, inner = name.partition(".")
+            parts[part][inner] = value
+        with torch.inference_mode(False):  # tensors made in it would refuse gradients later
+            state = {
+                name: torch.from_numpy(_floats(value, parts["transforms"].get(name + FACTOR)))
+                for name, value in parts["transforms"].items()
+                if not name.endswith(FACTOR)
+            }
+            transforms = Transforms()
+            transforms.load_state_dict(state, strict=True)
+            transforms.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        prior, distribution = Prior(parts["prior"]), Distribution(parts["table"]["distribution"])
+        trade_offs = parts["table"]["trade_offs"]
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CodecError(f"The weights {WEIGHTS} cannot be used ({reason}); install the package again.") from error
+    return Weights(transforms, prior, distribution, trade_offs, digest.digest()[:4])
+
+
+def _floats(values: np.ndarray, factors: np.ndarray | None) -> np.ndarray:
+    whole = values.astype(np.float32)
+    return whole if factors is None else whole * factors.reshape(-1, *[1] * (whole.ndim - 1))

@@ -1,0 +1,85 @@
+"""The encoder's second thoughts: latents moved to where the decoder, as it is, makes the smaller error.
+
+Analysis gives latents that are right on average. The decoder's error and its gradient say for this very picture which
+symbol should be one more or less; what that costs is weighed by the entropy model's expectations. Only the encoder
+does this: nothing of it has to be exact.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .prior import LEAST_SCALE, MEAN_BITS, SCALE_BITS, Prior
+from .symbols import Latents
+from .transforms import Transforms
+
+ROUNDS = 2
+PACE = 0.4  # of a Newton step, as if the transforms were linear and orthonormal; the network makes that too long
+DEAD_ZONE = 0.6  # as in training
+
+
+def rounded(latents: Latents) -> Latents:
+    """Whole numbers as in training: what is near 0 becomes 0."""
+    return tuple(np.where(np.abs(y) < DEAD_ZONE, 0, np.where(np.abs(y) < 1, np.sign(y), np.rint(y))) for y in latents)  # type: ignore[return-value]
+
+
+def expectations(prior: Prior, symbols: Latents, quality: int) -> list[tuple[Tensor, Tensor]]:
+    """Means and scales, in steps, of all of a picture's symbols: (C, h, w) and (C', 2h, 2w)."""
+    walk = prior.walk(symbols[0].shape[1:], quality)  # type: ignore[arg-type]
+    maps = [(np.zeros(k.shape, np.float32), np.zeros(k.shape, np.float32)) for k in symbols]
+    try:
+        expected = next(walk)
+        while True:
+            level = int(expected.level == "fine")
+            maps[level][0][expected.places] = expected.means / (1 << MEAN_BITS)
+            maps[level][1][expected.places] = np.exp2((expected.scales + LEAST_SCALE) / (1 << SCALE_BITS))
+            expected = walk.send(symbols[level][expected.places].astype(np.int64))
+    except StopIteration:
+        return [(torch.from_numpy(mean), torch.from_numpy(scale)) for mean, scale in maps]
+
+
+def refined(
+    transforms: Transforms,
+    pixels: Tensor,
+    symbols: list[Tensor],
+    expected: list[tuple[Tensor, Tensor]],
+    worth: list[Tensor],
+    quality: Tensor,
+) -> list[Tensor]:
+    """Where the symbols of a picture should rather be, of which :func:`.symbols.write` makes whole numbers.
+
+    Args:
+        transforms: whose decoder is asked.
+        pixels: (1, 3, H, W) in the transforms' unit.
+        symbols: what analysis and rounding gave, (1, C, h, w) and (1, C', 2h, 2w).
+        expected: means and scales of the symbols, without the first axis.
+        worth: bits that a squared error of one step is worth, (C,) and (C',).
+        quality: (1,) in 0 … 7.
+    """
+    steps = transforms.steps(quality)
+    wanted = symbols
+    for number in range(ROUNDS):
+        if number:
+            symbols = [
+                _nearest(y, k, *e, w / PACE) for y, k, e, w in zip(wanted, symbols, expected, worth, strict=True)
+            ]
+        symbols = [k.detach().requires_grad_(True) for k in symbols]
+        error = (transforms.pictures(*symbols, quality) - pixels).square().sum()
+        gradients = torch.autograd.grad(error, symbols)
+        wanted = [(k - PACE / 2 * g / s.square()).detach() for k, g, s in zip(symbols, gradients, steps, strict=True)]
+    return wanted
+
+
+def _nearest(wanted: Tensor, now: Tensor, mean: Tensor, scale: Tensor, worth: Tensor) -> Tensor:
+    """Of 0, the symbol as it is and the whole numbers around the wanted one that of least bits plus weighed error."""
+    candidates = torch.stack([torch.zeros_like(wanted), now.detach(), wanted.floor(), wanted.floor() + 1])
+    off = (candidates - mean).abs()
+    # A logistic distribution's integral over an interval of 1, in bits; see sedic.training.reference_prior.
+    nats = F.softplus((off - 0.5) / scale) + F.softplus(-(off + 0.5) / scale) - torch.log(-torch.expm1(-1 / scale))
+    cost = nats / math.log(2) + worth[:, None, None] * (candidates - wanted).square()
+    return candidates.gather(0, cost.argmin(0)[None])[0]

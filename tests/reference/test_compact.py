@@ -1,0 +1,237 @@
+"""The learned reference comes back at any size, reads alike everywhere, and tells damage and other weights."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sedic import codec as files
+from sedic.bitstream import BitstreamError, SedicFile
+from sedic.demo import PHOTOGRAPH
+from sedic.reference import CodecError, codec_by_name
+from sedic.reference.compact import codec as compact_module
+from sedic.reference.compact import refine
+from sedic.reference.compact.prior import MOST_ACTIVATION, _Product, most_input
+from sedic.semantics import Semantics
+
+QUALITIES = (1, 20, 40, 57)
+
+# Prints what a machine writes, the symbols that it reads in that, and those that it reads in what it is given.
+MACHINE = """
+import base64, hashlib, json, sys
+import numpy as np
+import torch
+from sedic.reference.compact import Compact
+torch.backends.mkldnn.enabled = sys.argv[1] == "on"
+image = np.load(sys.argv[2])
+codec, size = Compact(), image.shape[1::-1]
+def digest(data):
+    return hashlib.sha256(b"".join(k.astype("<i4").tobytes() for k in codec.symbols(data, size, 30))).hexdigest()
+own = codec.encode(image, 30)
+given = [base64.b64decode(text) for text in sys.argv[3:]]
+print(json.dumps({"own": base64.b64encode(own).decode(), "read": [digest(data) for data in [own, *given]]}))
+"""
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return codec_by_name("compact")
+
+
+@pytest.fixture(scope="module")
+def photograph() -> np.ndarray:
+    """The demo's photograph at half its size, (200, 300, 3) uint8."""
+    with Image.open(PHOTOGRAPH) as image:
+        return np.asarray(image.convert("RGB").resize((300, 200), Image.Resampling.LANCZOS))
+
+
+@pytest.fixture(scope="module")
+def by_quality(codec, photograph) -> dict[int, bytes]:
+    return {quality: codec.encode(photograph, quality) for quality in QUALITIES}
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
+
+
+def digest(symbols: tuple[np.ndarray, np.ndarray]) -> str:
+    return hashlib.sha256(b"".join(k.astype("<i4").tobytes() for k in symbols)).hexdigest()
+
+
+def test_more_quality_gives_more_bytes_and_a_better_picture(codec, photograph, by_quality):
+    lengths = [len(data) for data in by_quality.values()]
+    values = [psnr(photograph, codec.decode(data, (300, 200), quality)) for quality, data in by_quality.items()]
+    assert lengths == sorted(lengths)
+    assert values == sorted(values)
+    assert lengths[0] * 2.5 < lengths[-1]
+    assert values[-1] - values[0] > 1
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 131), (131, 17), (97, 64), (300, 33)])
+def test_any_size_comes_back_at_its_own_size(codec, photograph, size):
+    picture = np.asarray(Image.fromarray(photograph).resize(size, Image.Resampling.LANCZOS))
+    decoded = codec.decode(codec.encode(picture, 57), size, 57)
+    assert decoded.shape == picture.shape
+    assert decoded.dtype == np.uint8
+    assert psnr(picture, decoded) > 17
+
+
+def test_tiles_of_large_pictures_leave_no_seam(codec, photograph, by_quality, monkeypatch):
+    whole = codec.decode(by_quality[40], (300, 200), 40)
+    monkeypatch.setattr(compact_module, "TILE", 64)
+    tiled = codec.decode(by_quality[40], (300, 200), 40)
+    assert np.abs(whole.astype(int) - tiled).max() <= 2
+    assert abs(len(codec.encode(photograph, 40)) - len(by_quality[40])) < 0.03 * len(by_quality[40])
+
+
+def test_second_thoughts_make_a_better_picture_of_hardly_more_bytes(codec, photograph, by_quality, monkeypatch):
+    monkeypatch.setattr(refine, "ROUNDS", 0)
+    first = codec.encode(photograph, 40)
+    assert len(by_quality[40]) < 1.03 * len(first)
+    gain = psnr(photograph, codec.decode(by_quality[40], (300, 200), 40)) - psnr(
+        photograph, codec.decode(first, (300, 200), 40)
+    )
+    assert gain > 0.04
+
+
+def test_inference_mode_as_in_a_node_changes_nothing(photograph, by_quality):
+    compact_module._weights.cache_clear()
+    with torch.inference_mode():
+        assert codec_by_name("compact").encode(photograph, 40) == by_quality[40]
+
+
+def test_noise_and_flat_pictures_are_coded(codec):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    checks = np.kron(np.indices((4, 6)).sum(0)[..., None] % 2 * 255, np.ones((16, 16, 3))).astype(np.uint8)
+    for picture in (noise, checks, np.full((64, 96, 3), 255, np.uint8)):
+        assert codec.decode(codec.encode(picture, 57), (96, 64), 57).shape == picture.shape
+    assert (
+        psnr(
+            np.full((64, 96, 3), 200), codec.decode(codec.encode(np.full((64, 96, 3), 200, np.uint8), 57), (96, 64), 57)
+        )
+        > 30
+    )
+
+
+def test_cut_bytes_are_a_picture_too_which_the_check_values_of_the_file_tell(codec, by_quality):
+    """Behind their end the decoder reads zeros: any bytes that are as short as can be are some picture's."""
+    data = by_quality[40]
+    for length in (0, 1, len(data) // 2, len(data) - 1):
+        with contextlib.suppress(CodecError):
+            assert codec.decode(data[:length], (300, 200), 40).shape == (200, 300, 3)
+    file = files.pack(files.Reference(3, 40, data, 300, 200, codec.fingerprint(40)), Semantics()).to_bytes()
+    assert files.reference_of(SedicFile.from_bytes(file)).picture().shape == (200, 300, 3)
+    with pytest.raises(BitstreamError):
+        files.reference_of(SedicFile.from_bytes(file[: len(file) - len(data) // 2]))
+
+
+def test_bytes_that_no_encoder_wrote_are_told_or_are_another_picture(codec, by_quality):
+    random = np.random.default_rng(0)
+    shown = 0
+    for i in range(12):
+        data = bytearray(by_quality[1]) if i % 2 else bytearray(random.bytes(60))
+        data[random.integers(len(data))] ^= 1 << random.integers(8)
+        with contextlib.suppress(CodecError):
+            assert codec.decode(bytes(data), (300, 200), 1).shape == (200, 300, 3)
+            shown += 1
+    assert shown < 12
+    with pytest.raises(CodecError, match="fetch the file again"):
+        codec.decode(bytes(by_quality[1]) + b"\0", (300, 200), 1)
+
+
+def test_quality_out_of_range_is_told(codec, photograph):
+    for quality in (0, 58):
+        with pytest.raises(CodecError, match="1 to 57"):
+            codec.encode(photograph, quality)
+        with pytest.raises(CodecError, match="1 to 57"):
+            codec.decode(b"", (300, 200), quality)
+
+
+def test_other_weights_are_told_in_a_sentence(codec, photograph, monkeypatch):
+    reference = files.encode_reference(photograph, "compact:20")
+    assert len(reference.fingerprint) == 4
+    assert reference.picture().shape == photograph.shape
+    monkeypatch.setattr(compact_module.Compact, "fingerprint", lambda self, quality: b"\1\2\3\4")
+    with pytest.raises(CodecError, match=f"{reference.fingerprint.hex()}, found are 01020304; use the weights"):
+        reference.picture()
+
+
+def test_damaged_weights_are_told(monkeypatch, tmp_path, photograph):
+    for content in (None, b"x" * 100, compact_module.WEIGHTS.read_bytes()[:-5]):
+        path = tmp_path / "compact.safetensors"
+        if content is not None:
+            path.write_bytes(content)
+        monkeypatch.setattr(compact_module, "WEIGHTS", path)
+        compact_module._weights.cache_clear()
+        with pytest.raises(CodecError, match="install the package again"):
+            codec_by_name("compact").encode(photograph, 20)
+    monkeypatch.undo()
+    compact_module._weights.cache_clear()
+
+
+def test_a_budget_is_met_by_trying_qualities(photograph):
+    file = files.encode(photograph, Semantics(), "compact", target_bpp=0.06)
+    assert 0.9 * 0.06 < file.bits_per_pixel <= 0.06
+
+
+def test_products_are_exact_at_their_worst(codec):
+    from safetensors.numpy import load_file
+
+    tensors = load_file(compact_module.WEIGHTS)
+    table = {name.removeprefix("prior."): value for name, value in tensors.items() if name.startswith("prior.")}
+    random = np.random.default_rng(0)
+    for name in ("coarse0.first", "coarse3.linear", "fine1.first_hints", "fine2.second", "fine3.last", "hints"):
+        weight = table[f"{name}.weight"].astype(np.int64)
+        most = most_input(name)
+        # Rows of 1×1 products of the first output's signs reach the largest sum there is.
+        worst = np.where(weight[0] > 0, most, 0 if most == MOST_ACTIVATION else -most)
+        values = random.integers(0 if most == MOST_ACTIVATION else -most, most + 1, (5, 7, weight.shape[1]))
+        values[1 : 1 + weight.shape[2], 2 : 2 + weight.shape[3]] = worst.transpose(1, 2, 0)
+        margin = weight.shape[2] // 2
+        padded = np.pad(values, ((margin, margin), (margin, margin), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], (0, 1))  # r,c,i,y,x
+        expected = np.einsum("rciyx,oiyx->rco", windows, weight) * table[f"{name}.factor"].astype(np.int64)
+        expected += table[f"{name}.bias"].astype(np.int64) << 14
+        assert np.array_equal(_Product(table, name)(values.astype(np.float32)), expected)
+
+
+def test_weights_whose_sums_could_be_inexact_are_refused():
+    table = {
+        "fine0.second.weight": np.full((1, 864, 1, 1), 127, np.int8),
+        "fine0.second.factor": np.ones(1, np.int32),
+        "fine0.second.bias": np.zeros(1, np.int32),
+    }
+    with pytest.raises(ValueError, match="2²⁴"):
+        _Product(table, "fine0.second")
+
+
+def test_every_machine_reads_the_same_symbols(codec, photograph, tmp_path):
+    """Encoded under one, decoded under every other: instruction sets of PyTorch and of the BLAS, threads, oneDNN."""
+    np.save(tmp_path / "image.npy", photograph[:128, :160])
+    machines = [
+        ({"ATEN_CPU_CAPABILITY": "default", "OPENBLAS_CORETYPE": "Prescott", "OMP_NUM_THREADS": "1"}, "off"),
+        ({"ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Haswell", "OMP_NUM_THREADS": "2"}, "on"),
+        ({"ATEN_CPU_CAPABILITY": "avx512", "OPENBLAS_CORETYPE": "SkylakeX", "OMP_NUM_THREADS": "1"}, "on"),
+    ]
+    written: dict[str, str] = {}
+    for environment, onednn in machines:
+        environment["OPENBLAS_NUM_THREADS"] = environment["OMP_NUM_THREADS"]
+        done = subprocess.run(
+            [sys.executable, "-c", MACHINE, onednn, str(tmp_path / "image.npy"), *written],
+            env=os.environ | environment, capture_output=True, encoding="utf-8", check=True,
+        )  # fmt: skip
+        result = json.loads(done.stdout)
+        assert result["read"][1:] == list(written.values())
+        written[result["own"]] = result["read"][0]
+    for data, expected in written.items():
+        assert digest(codec.symbols(base64.b64decode(data), (160, 128), 30)) == expected
