@@ -128,6 +128,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--embeddings", type=Path, metavar="DIR", help="text begins with a BERT's: see Config.embeddings"
     )
+    train.add_argument(
+        "--structure", type=float, metavar="S", help="share of MS-SSIM in what reference is trained for, 0 to 1"
+    )
     train.set_defaults(run=commands.train)
 
     demo = kinds.add_parser("demo", help="encode and decode the shipped photograph, without ComfyUI")

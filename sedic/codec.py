@@ -261,14 +261,6 @@ def require_device(device: str) -> None:
         raise SedicError(f"There is no device {device!r} here ({str(error).splitlines()[0]}); try cpu.") from error
 
 
-def _computes_in_bfloat16() -> bool:
-    """Whether the processor has instructions for it, as far as this PyTorch tells."""
-    import torch
-
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
-
-
 def load_models(where: str = "embedded", device: str = "cpu", precision: str = "float32") -> Models:
     """The embedded models, or those of a folder, see :mod:`.restoration.diffusers_files`.
 
@@ -281,12 +273,13 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
         SedicError: missing or unfit files.
     """
     from .models import embedded
+    from .models.precision import computes_in_bfloat16
     from .restoration.diffusers_denoiser import DiffusersModels
     from .restoration.diffusers_files import read_folder
 
     require_device(device)
     if precision == "auto":
-        precision = "bfloat16" if device == "cpu" and _computes_in_bfloat16() else "float32"
+        precision = "bfloat16" if device == "cpu" and computes_in_bfloat16() else "float32"
     if where != "embedded":
         return read_folder(Path(where), device).in_precision(precision)
     parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}

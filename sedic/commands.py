@@ -237,12 +237,14 @@ def train(options: argparse.Namespace) -> None:
         if options.what in ("trigram", "huffman", "masks"):
             module.train(options.data, options.output)
         else:
-            chosen = {name: getattr(options, name) for name in ("minutes", "embeddings")}
+            chosen = {name: getattr(options, name) for name in ("minutes", "embeddings", "structure")}
             chosen = {name: value for name, value in chosen.items() if value is not None}
             try:
                 config = module.Config(**chosen)
             except TypeError as error:
-                raise SedicError("--embeddings is for text only; leave it out.") from error
+                raise SedicError(
+                    "--embeddings is for text and --structure for reference only; leave it out."
+                ) from error
             module.train(options.data, options.output, config)
     except FileNotFoundError as error:
         raise SedicError(f"{error}; --data takes the folder that training reads.") from error

@@ -53,12 +53,13 @@ class Muon(torch.optim.Optimizer):
         weight_decay: float = 1e-4, shares: Shares | None = None,
     ):  # fmt: skip
         embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-        by_share: dict[float | None, list[nn.Parameter]] = {None: []} if shares else {None: [], 1.0: []}
+        matrices: list[nn.Parameter] = []
+        by_share: dict[float, list[nn.Parameter]] = {} if shares else {1.0: []}
         for name, parameter in model.named_parameters():
             matrix = parameter.ndim >= 2 and id(parameter) not in embeddings
             share = shares(name, parameter) if shares else None if matrix else 1.0
-            by_share.setdefault(share, []).append(parameter)
-        groups = [{"params": by_share.pop(None), "matrices": True, "share": 1.0}]
+            (matrices if share is None else by_share.setdefault(share, [])).append(parameter)
+        groups = [{"params": matrices, "matrices": True, "share": 1.0}]
         groups += [{"params": by_share[s], "matrices": False, "share": s} for s in sorted(by_share, reverse=True)]
         super().__init__(groups, {"lr": rate, "momentum": momentum, "betas": betas, "weight_decay": weight_decay})
 

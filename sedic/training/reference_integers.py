@@ -30,10 +30,10 @@ def integers(prior: Prior) -> dict[str, np.ndarray]:
     """The table of :class:`sedic.reference.compact.prior.Prior`."""
     table: dict[str, np.ndarray] = {}
     quarter, activation = 0.25, 2.0**-ACTIVATION_BITS
-    for number, step in enumerate(prior.coarse):
-        _step(table, f"coarse{number}", step, quarter)  # type: ignore[arg-type]
-    for number, step in enumerate(prior.fine):
-        _step(table, f"fine{number}", step, 1.0)  # type: ignore[arg-type]
+    for level, steps, unit in (("coarse", prior.coarse, quarter), ("fine", prior.fine, 1.0)):
+        for number, step in enumerate(steps.children()):
+            assert isinstance(step, Step)
+            _step(table, f"{level}{number}", step, unit)
     _product(table, "spread", prior.spread.weight, prior.spread.bias, quarter)
     _product(table, "hints", prior.hints.weight, prior.hints.bias, activation)
     return table
@@ -50,8 +50,8 @@ def _step(table: dict[str, np.ndarray], name: str, step: Step, symbol: float) ->
     _product(table, f"{name}.last", step.last.weight, step.last.bias, activation)
     if step.linear is not None:
         _product(table, f"{name}.linear", step.linear.weight, None, symbol)
-    table[f"{name}.first.knots"] = _fixed(step.quality_first.values)  # type: ignore[arg-type]
-    table[f"{name}.last.knots"] = _fixed(step.quality_last.values)  # type: ignore[arg-type]
+    table[f"{name}.first.knots"] = _fixed(step.quality_first.values)
+    table[f"{name}.last.knots"] = _fixed(step.quality_last.values)
 
 
 def _product(table: dict[str, np.ndarray], name: str, weight: Tensor, bias: Tensor | None, unit: float) -> None:
@@ -72,7 +72,7 @@ def whole_weights(weight: Tensor, most: int) -> tuple[Tensor, Tensor]:
 
 def with_whole_weights(prior: Prior) -> dict[str, Tensor]:
     """The parameters of ``prior`` as :func:`integers` rounds them, with the gradient of the unrounded."""
-    parameters = dict(prior.named_parameters())
+    parameters: dict[str, Tensor] = dict(prior.named_parameters())
     for name, weight in parameters.items():
         if weight.ndim == 4:
             level, kind = name.split(".")[0], name.split(".")[-2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
 import os
 import subprocess
@@ -23,6 +22,7 @@ from sedic.reference.compact import codec as compact_module
 from sedic.reference.compact import refine
 from sedic.reference.compact.prior import MOST_ACTIVATION, _Product, most_input
 from sedic.semantics import Semantics
+from tests.reference.compact_golden import GOLDEN, digest
 
 QUALITIES = (1, 20, 40, 57)
 
@@ -64,10 +64,6 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
 
 
-def digest(symbols: tuple[np.ndarray, np.ndarray]) -> str:
-    return hashlib.sha256(b"".join(k.astype("<i4").tobytes() for k in symbols)).hexdigest()
-
-
 def test_more_quality_gives_more_bytes_and_a_better_picture(codec, photograph, by_quality):
     lengths = [len(data) for data in by_quality.values()]
     values = [psnr(photograph, codec.decode(data, (300, 200), quality)) for quality, data in by_quality.items()]
@@ -88,7 +84,8 @@ def test_any_size_comes_back_at_its_own_size(codec, photograph, size):
 
 def test_tiles_of_large_pictures_leave_no_seam(codec, photograph, by_quality, monkeypatch):
     whole = codec.decode(by_quality[40], (300, 200), 40)
-    monkeypatch.setattr(compact_module, "TILE", 64)
+    for name, tile in (("DECODED", (64, 192)), ("ANALYSED", (64, 96)), ("REFINED", (64, 32))):
+        monkeypatch.setattr(compact_module, name, tile)
     tiled = codec.decode(by_quality[40], (300, 200), 40)
     assert np.abs(whole.astype(int) - tiled).max() <= 2
     assert abs(len(codec.encode(photograph, 40)) - len(by_quality[40])) < 0.03 * len(by_quality[40])
@@ -182,6 +179,27 @@ def test_damaged_weights_are_told(monkeypatch, tmp_path, photograph):
 def test_a_budget_is_met_by_trying_qualities(photograph):
     file = files.encode(photograph, Semantics(), "compact", target_bpp=0.06)
     assert 0.9 * 0.06 < file.bits_per_pixel <= 0.06
+
+
+def test_golden_stream_reads_as_the_symbols_that_were_written(codec):
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    data, quality = base64.b64decode(golden["data"]), golden["quality"]
+    assert codec.fingerprint(quality).hex() == golden["fingerprint"], "run python -m tests.reference.compact_golden"
+    assert digest(codec.symbols(data, golden["size"], quality)) == golden["symbols"]
+    assert codec.decode(data, golden["size"], quality).shape == (*golden["size"][::-1], 3)
+
+
+def test_bfloat16_chooses_symbols_that_are_as_good_and_changes_none_that_are_read(codec, photograph):
+    figures = []
+    for half in (False, True):
+        other = compact_module.Compact()
+        other.bfloat16 = half
+        data = other.encode(photograph, 40)
+        figures.append((len(data), psnr(photograph, codec.decode(data, (300, 200), 40))))
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            assert digest(other.symbols(data, (300, 200), 40)) == digest(codec.symbols(data, (300, 200), 40))
+    assert figures[1][0] < 1.02 * figures[0][0]
+    assert figures[1][1] > figures[0][1] - 0.1
 
 
 def test_products_are_exact_at_their_worst(codec):

@@ -12,13 +12,17 @@ from typing import Any
 import numpy as np
 
 from ...bitstream.coder import BitstreamError
+from ...models.precision import computes_in_bfloat16
 from ..registry import CodecError, check_image, check_quality, check_size
 from .distribution import Distribution
 from .prior import SUBSTEPS, Prior
 from .symbols import Latents, read, write
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "compact.safetensors"
-TILE, MARGIN = 1024, 192  # pixels that the transforms take at once, and what they see around: bounds memory
+STRIDE = 32  # both sides' divisor
+# Pixels that are taken at once, in each direction, and what is seen around them: they bound the memory. Gradients take
+# most, and what the encoder does may be a little worse at a border; the decoder sees nearly all that there is to see.
+DECODED, ANALYSED, REFINED = (384, 96), (512, 96), (384, 32)
 LATENTS = (32, 16)  # how much smaller than the picture they are
 Tile = tuple[slice, slice]  # rows and columns
 FACTOR = ".factor"  # a tensor of this name holds the scales of 8-bit rows
@@ -44,12 +48,18 @@ class Weights:
 
 
 class Compact:
-    """A learned codec of variable rate; one step of ``quality`` is about 3 % of the bytes."""
+    """A learned codec of variable rate; one step of ``quality`` is about 3 % of the bytes.
+
+    Attributes:
+        bfloat16: whether the encoder's transforms compute in it; None: where the processor does so quickly. Other
+            symbols may be chosen then, about as good ones; what is read in the bytes is the same.
+    """
 
     name = "compact"
     id = 3
     default_quality = 28
     qualities = range(1, 7 * SUBSTEPS + 2)
+    bfloat16: bool | None = None
 
     def __init__(self, models: Path | None = None) -> None:
         """``models`` is not used: the weights are part of the package."""
@@ -63,7 +73,7 @@ class Compact:
         import torch
 
         from .refine import PACE, expectations, refined, rounded
-        from .transforms import PIXEL, STRIDE
+        from .transforms import PIXEL
 
         check_image(image)
         check_quality(self, quality)
@@ -77,10 +87,11 @@ class Compact:
             return ((values.float() - 127.5) / PIXEL).contiguous(memory_format=torch.channels_last)
 
         def analyse(tile: Tile) -> list[torch.Tensor]:
-            with torch.no_grad():
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
                 return [y[0] for y in transforms.latents(pixels(tile), step)]
 
-        symbols = rounded(_in_tiles(padded.shape[:2], analyse, LATENTS, TILE, MARGIN))
+        half = computes_in_bfloat16() if self.bfloat16 is None else self.bfloat16
+        symbols = rounded(_in_tiles(padded.shape[:2], analyse, LATENTS, *ANALYSED))
         expected = expectations(weights.prior, symbols, quality - 1)
         # The linear transforms are nearly orthonormal: an error of one step is one of the step's size in pixels.
         worth = [weights.trade_offs[quality - 1] / 3 * (PIXEL * s.flatten()).square() for s in transforms.steps(step)]
@@ -88,14 +99,12 @@ class Compact:
         def refine(tile: Tile) -> list[torch.Tensor]:
             parts = [torch.from_numpy(_part(k, tile, n)[None]).float() for k, n in zip(symbols, LATENTS, strict=True)]
             means_scales = [tuple(_part(m, tile, n) for m in e) for e, n in zip(expected, LATENTS, strict=True)]
-            return [y[0] for y in refined(transforms, pixels(tile), parts, means_scales, worth, step)]
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                return [y[0] for y in refined(transforms, pixels(tile), parts, means_scales, worth, step)]
 
-        # Gradients take more memory than pictures do: larger ones go tile by tile.
-        whole = padded.shape[0] * padded.shape[1] <= TILE * TILE
-        tile, margin = (max(padded.shape), 0) if whole else (TILE // 2, MARGIN // 2)
         # Within a node of ComfyUI inference mode forbids gradients.
         with torch.inference_mode(False), torch.enable_grad():
-            latents = _in_tiles(padded.shape[:2], refine, LATENTS, tile, margin)
+            latents = _in_tiles(padded.shape[:2], refine, LATENTS, *REFINED)
         bits = tuple((w / PACE).numpy() for w in worth)
         return write(latents, bits, weights.prior, weights.distribution, quality - 1)
 
@@ -107,7 +116,7 @@ class Compact:
         """
         import torch
 
-        from .transforms import PIXEL, STRIDE
+        from .transforms import PIXEL
 
         width, height = size
         weights = _weights()
@@ -121,10 +130,10 @@ class Compact:
             ]
             with torch.no_grad():
                 pixels = weights.transforms.pictures(*parts, step)[0] * PIXEL + 127.5
-            return [pixels.nan_to_num(127.5).round().clamp(0, 255).byte()]
+            return [pixels.float().nan_to_num(127.5).round().clamp(0, 255).byte()]
 
         padded = height + -height % STRIDE, width + -width % STRIDE
-        (pixels,) = _in_tiles(padded, synthesise, (1,), TILE, MARGIN)
+        (pixels,) = _in_tiles(padded, synthesise, (1,), *DECODED)
         return np.ascontiguousarray(pixels[:, :height, :width].transpose(1, 2, 0))  # 3,H,W -> H,W,3
 
     def symbols(self, data: bytes, size: tuple[int, int], quality: int) -> Latents:
@@ -182,9 +191,10 @@ def _shifted(span: slice, origin: int) -> slice:
 
 
 def _spans(length: int, tile: int, margin: int) -> Iterator[tuple[slice, slice]]:
-    """Tiles with their margins, and what is kept of each."""
-    for start in range(0, length, tile):
-        end = min(length, start + tile)
+    """Tiles of at most ``tile``, as even as can be, with their margins, and what is kept of each."""
+    parts = -(-length // tile)
+    borders = [length * number // (parts * STRIDE) * STRIDE for number in range(parts)] + [length]
+    for start, end in zip(borders, borders[1:], strict=False):
         yield slice(max(0, start - margin), min(length, end + margin)), slice(start, end)
 
 
@@ -196,29 +206,28 @@ def _weights() -> Weights:
         CodecError: the file is missing or damaged.
     """
     import torch
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors import SafetensorError, safe_open
 
     from .transforms import Transforms
 
     try:
-        tensors = load_file(WEIGHTS)
         digest = hashlib.sha256()
-        for name in sorted(tensors):
-            digest.update(tensors[name].tobytes())
         parts: dict[str, dict[str, np.ndarray]] = {"prior": {}, "transforms": {}, "table": {}}
-        for name, value in tensors.items():
-            part, _, inner = name.partition(".")
-            parts[part][inner] = value
+        with safe_open(WEIGHTS, "numpy") as file:
+            for name in sorted(file.keys()):
+                part, _, inner = name.partition(".")
+                parts[part][inner] = file.get_tensor(name)
+                digest.update(parts[part][inner].tobytes())
         with torch.inference_mode(False):  # tensors made in it would refuse gradients later
             state = {
-                name: torch.from_numpy(_floats(value, parts["transforms"].get(name + FACTOR)))
+                name: _floats(value, parts["transforms"].get(name + FACTOR))
                 for name, value in parts["transforms"].items()
                 if not name.endswith(FACTOR)
             }
-            transforms = Transforms()
-            transforms.load_state_dict(state, strict=True)
-            transforms.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+            with torch.device("meta"):  # no memory for weights that are replaced at once
+                transforms = Transforms()
+            transforms.load_state_dict(state, strict=True, assign=True)
+            transforms.eval().requires_grad_(False)
         prior, distribution = Prior(parts["prior"]), Distribution(parts["table"]["distribution"])
         trade_offs = parts["table"]["trade_offs"]
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
@@ -227,6 +236,12 @@ def _weights() -> Weights:
     return Weights(transforms, prior, distribution, trade_offs, digest.digest()[:4])
 
 
-def _floats(values: np.ndarray, factors: np.ndarray | None) -> np.ndarray:
+def _floats(values: np.ndarray, factors: np.ndarray | None) -> Any:
+    """Weights as the transforms take them, of what is stored."""
+    import torch
+
     whole = values.astype(np.float32)
-    return whole if factors is None else whole * factors.reshape(-1, *[1] * (whole.ndim - 1))
+    if factors is not None:
+        whole *= factors.reshape(-1, *[1] * (whole.ndim - 1))
+    tensor = torch.from_numpy(whole)
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor

@@ -97,10 +97,10 @@ class Prior:
         for number, turn in enumerate(TURNS):
             seen = np.clip(symbols, -MOST_SYMBOL[level], MOST_SYMBOL[level]).astype(np.float32)
             means, scales = self._network(f"{level}{number}", seen.transpose(1, 2, 0), hints, quality)
-            places = [_phase(channels, size, phase, turn ^ phase) for phase in range(4)]
-            chosen = tuple(np.concatenate(axis) for axis in zip(*places, strict=True))
-            inner = chosen[1], chosen[2], chosen[0]  # rows, columns, channels
-            expected = Expected(level, *chosen, means[inner] << MEAN_SHIFT[level], scales[inner])
+            phases = [_phase(channels, size, phase, turn ^ phase) for phase in range(4)]
+            chosen, rows, columns = (np.concatenate(axis) for axis in zip(*phases, strict=True))
+            inner = rows, columns, chosen
+            expected = Expected(level, chosen, rows, columns, means[inner] << MEAN_SHIFT[level], scales[inner])
             symbols[expected.places] = yield expected
         return symbols
 

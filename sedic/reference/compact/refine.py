@@ -30,7 +30,7 @@ def rounded(latents: Latents) -> Latents:
 
 def expectations(prior: Prior, symbols: Latents, quality: int) -> list[tuple[Tensor, Tensor]]:
     """Means and scales, in steps, of all of a picture's symbols: (C, h, w) and (C', 2h, 2w)."""
-    walk = prior.walk(symbols[0].shape[1:], quality)  # type: ignore[arg-type]
+    walk = prior.walk(symbols[0].shape[1:], quality)
     maps = [(np.zeros(k.shape, np.float32), np.zeros(k.shape, np.float32)) for k in symbols]
     try:
         expected = next(walk)
@@ -69,7 +69,9 @@ def refined(
                 _nearest(y, k, *e, w / PACE) for y, k, e, w in zip(wanted, symbols, expected, worth, strict=True)
             ]
         symbols = [k.detach().requires_grad_(True) for k in symbols]
-        error = (transforms.pictures(*symbols, quality) - pixels).square().sum()
+        coarse, fine = symbols
+        # Of a scalar: given gradients to begin with, PyTorch imports SymPy, 30 MB.
+        error = (transforms.pictures(coarse, fine, quality) - pixels).square().sum()
         gradients = torch.autograd.grad(error, symbols)
         wanted = [(k - PACE / 2 * g / s.square()).detach() for k, g, s in zip(symbols, gradients, steps, strict=True)]
     return wanted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from ...bitstream.coder import WHOLE, BitstreamError, Decoder, Encoder
 from .distribution import KINDS, REACH, Distribution
 from .prior import Expected, Prior
 
+AT_ONCE = 1 << 14  # symbols; the escapes among them follow them
 ESCAPE_BITS = 14  # of what lies beyond the reach
 MOST_SYMBOL = (1 << ESCAPE_BITS) - 1
 
@@ -34,19 +35,19 @@ def write(latents: Latents, weights: Latents, prior: Prior, distribution: Distri
         level = int(expected.level == "fine")
         wanted, worth = latents[level][expected.places], weights[level][expected.channels]
         symbols = np.zeros(len(wanted), np.int64)
-        open_ = ~distribution.sure(expected.means, expected.scales)
-        middles, widths = distribution.widths(expected.means[open_], expected.scales[open_])
-        symbols[open_] = chosen = _choose(wanted[open_], worth[open_], middles, widths)
-        kinds = np.clip(chosen - middles + REACH, 0, KINDS - 1)
-        encoder.symbols(kinds, widths)
-        for beyond in (np.abs(chosen - middles) - REACH)[(kinds == 0) | (kinds == KINDS - 1)].tolist():
-            length = beyond.bit_length()
-            encoder.number(length, ESCAPE_BITS + 2)
-            if length > 1:
-                encoder.number(beyond - (1 << (length - 1)), 1 << (length - 1))
+        for part in _parts(expected, distribution):
+            middles, widths = distribution.widths(expected.means[part], expected.scales[part])
+            symbols[part] = chosen = _choose(wanted[part], worth[part], middles, widths)
+            kinds = np.clip(chosen - middles + REACH, 0, KINDS - 1)
+            encoder.symbols(kinds, widths)
+            for beyond in (np.abs(chosen - middles) - REACH)[(kinds == 0) | (kinds == KINDS - 1)].tolist():
+                length = beyond.bit_length()
+                encoder.number(length, ESCAPE_BITS + 2)
+                if length > 1:
+                    encoder.number(beyond - (1 << (length - 1)), 1 << (length - 1))
         return symbols
 
-    _drive(prior.walk(latents[0].shape[1:], quality), code)  # type: ignore[arg-type]
+    _drive(prior.walk(latents[0].shape[1:], quality), code)
     return encoder.finish()
 
 
@@ -60,21 +61,28 @@ def read(data: bytes, size: tuple[int, int], prior: Prior, distribution: Distrib
 
     def code(expected: Expected) -> np.ndarray:
         symbols = np.zeros(len(expected.means), np.int64)
-        open_ = ~distribution.sure(expected.means, expected.scales)
-        middles, widths = distribution.widths(expected.means[open_], expected.scales[open_])
-        kinds = decoder.symbols(widths).astype(np.int64)
-        found = middles + kinds - REACH
-        for index in np.flatnonzero((kinds == 0) | (kinds == KINDS - 1)).tolist():
-            length = decoder.number(ESCAPE_BITS + 2)
-            beyond = (1 << (length - 1)) + decoder.number(1 << (length - 1)) if length else 0
-            found[index] += beyond if kinds[index] else -beyond
-        symbols[open_] = found
+        for part in _parts(expected, distribution):
+            middles, widths = distribution.widths(expected.means[part], expected.scales[part])
+            kinds = decoder.symbols(widths).astype(np.int64)
+            found = middles + kinds - REACH
+            for index in np.flatnonzero((kinds == 0) | (kinds == KINDS - 1)).tolist():
+                length = decoder.number(ESCAPE_BITS + 2)
+                beyond = (1 << (length - 1)) + decoder.number(1 << (length - 1)) if length else 0
+                found[index] += beyond if kinds[index] else -beyond
+            symbols[part] = found
         return symbols
 
     latents = _drive(prior.walk(size, quality), code)
     if decoder.again() != data:
         raise BitstreamError("The coded bytes are damaged; fetch the file again.")
     return latents
+
+
+def _parts(expected: Expected, distribution: Distribution) -> Iterator[np.ndarray]:
+    """Indices of a pass's symbols that are coded, so many at a time that memory is bounded; part of the format."""
+    indices = np.flatnonzero(~distribution.sure(expected.means, expected.scales))
+    for start in range(0, len(indices), AT_ONCE):
+        yield indices[start : start + AT_ONCE]
 
 
 def _drive(walk: Generator[Expected, np.ndarray, T], code: Callable[[Expected], np.ndarray]) -> T:

@@ -8,6 +8,8 @@ residual network, which starts at zero: training begins with a sound transform c
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +20,55 @@ KNOTS = 8  # qualities that were trained, 0 … 7; those between are interpolate
 STRIDE = 32
 EIGHTH, SIXTEENTH = 128, 192  # channels of the networks
 PIXEL = 64.0  # grey levels in the transforms' unit
+SLOPE = 0.1  # of the leaky ReLUs
 STEP = 10.0  # of the latents, about, in the same unit, at a middle quality
+
+
+class Conv(nn.Conv2d):
+    """A convolution of odd size with zeros around; one that is not trained keeps nothing for its gradient.
+
+    PyTorch's own would keep its input, although only the weights' gradient needs that: most of an encoder's memory.
+    """
+
+    def __init__(self, inputs: int, outputs: int, side: int = 1, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, side, padding=side // 2, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H, W)."""
+        if self.weight.requires_grad or not x.requires_grad:
+            return super().forward(x)
+        return _Frozen.apply(x, self.weight, self.bias)
+
+
+class _Frozen(torch.autograd.Function):
+    """A convolution, and its gradient with respect to its input: another one, with the weights turned round."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(weight)
+        return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (weight,), (gradient,) = ctx.saved_tensors, gradients
+        turned = weight.flip(2, 3).transpose(0, 1).to(gradient.dtype)
+        turned = turned.contiguous(memory_format=torch.channels_last)
+        return F.conv2d(gradient, turned, padding=weight.shape[-1] // 2), None, None
+
+
+class _Leaky(torch.autograd.Function):
+    """Leaky ReLU that keeps signs only."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: float) -> Tensor:
+        ctx.slope = slope
+        ctx.save_for_backward(x < 0)
+        return F.leaky_relu(x, slope)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (negative,), (gradient,) = ctx.saved_tensors, gradients
+        return torch.where(negative, gradient * ctx.slope, gradient), None
 
 
 class Knots(nn.Module):
@@ -42,16 +92,14 @@ class Block(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         half = channels // 2
-        self.narrow = nn.Conv2d(channels, half, 1)
-        self.middle = nn.Conv2d(half, half, 3, padding=1)
-        self.widen = nn.Conv2d(half, channels, 1)
-        nn.init.zeros_(self.widen.weight)
-        nn.init.zeros_(self.widen.bias)
+        self.narrow = Conv(channels, half)
+        self.middle = Conv(half, half, 3)
+        self.widen = _zero(Conv(half, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) -> the same shape."""
-        inner = F.leaky_relu(self.middle(F.leaky_relu(self.narrow(x), 0.1)), 0.1)
-        return x + self.widen(inner)
+        leaky = F.leaky_relu if self.narrow.weight.requires_grad else _Leaky.apply
+        return x + self.widen(leaky(self.middle(leaky(self.narrow(x), SLOPE)), SLOPE))
 
 
 def blocks(channels: int, count: int) -> nn.Sequential:
@@ -59,9 +107,9 @@ def blocks(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(Block(channels) for _ in range(count)))
 
 
-def _zero(layer: nn.Conv2d) -> nn.Conv2d:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+def _zero(layer: Conv) -> Conv:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
     return layer
 
 
@@ -70,16 +118,16 @@ class Analysis(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear = nn.Conv2d(3 * 256, LOWEST + FINE, 1, bias=False)
-        self.linear_coarse = nn.Conv2d(4 * LOWEST, COARSE, 1, bias=False)
-        self.enter = nn.Conv2d(3 * 64, EIGHTH, 1)
+        self.linear = Conv(3 * 256, LOWEST + FINE, bias=False)
+        self.linear_coarse = Conv(4 * LOWEST, COARSE, bias=False)
+        self.enter = Conv(3 * 64, EIGHTH)
         self.eighth = blocks(EIGHTH, 2)
-        self.down = nn.Conv2d(4 * EIGHTH, SIXTEENTH, 1)
+        self.down = Conv(4 * EIGHTH, SIXTEENTH)
         self.sixteenth = blocks(SIXTEENTH, 4)
-        self.fine = _zero(nn.Conv2d(SIXTEENTH, FINE, 1))
-        self.down_again = nn.Conv2d(4 * SIXTEENTH, SIXTEENTH, 1)
+        self.fine = _zero(Conv(SIXTEENTH, FINE))
+        self.down_again = Conv(4 * SIXTEENTH, SIXTEENTH)
         self.thirtysecond = blocks(SIXTEENTH, 2)
-        self.coarse = _zero(nn.Conv2d(SIXTEENTH, COARSE, 1))
+        self.coarse = _zero(Conv(SIXTEENTH, COARSE))
         self.quality = nn.ModuleList([Knots(EIGHTH), Knots(SIXTEENTH), Knots(SIXTEENTH)])
 
     def forward(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,16 +148,16 @@ class Synthesis(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear = nn.Conv2d(LOWEST + FINE, 3 * 256, 1, bias=False)
-        self.linear_coarse = nn.Conv2d(COARSE, 4 * LOWEST, 1, bias=False)
-        self.coarse = nn.Conv2d(COARSE, SIXTEENTH, 3, padding=1)
+        self.linear = Conv(LOWEST + FINE, 3 * 256, bias=False)
+        self.linear_coarse = Conv(COARSE, 4 * LOWEST, bias=False)
+        self.coarse = Conv(COARSE, SIXTEENTH, 3)
         self.thirtysecond = blocks(SIXTEENTH, 3)
-        self.up = nn.Conv2d(SIXTEENTH, 4 * SIXTEENTH, 1)
-        self.fine = nn.Conv2d(FINE, SIXTEENTH, 3, padding=1)
+        self.up = Conv(SIXTEENTH, 4 * SIXTEENTH)
+        self.fine = Conv(FINE, SIXTEENTH, 3)
         self.sixteenth = blocks(SIXTEENTH, 6)
-        self.up_again = nn.Conv2d(SIXTEENTH, 4 * EIGHTH, 1)
+        self.up_again = Conv(SIXTEENTH, 4 * EIGHTH)
         self.eighth = blocks(EIGHTH, 4)
-        self.leave = _zero(nn.Conv2d(EIGHTH, 3 * 64, 1))
+        self.leave = _zero(Conv(EIGHTH, 3 * 64))
         self.quality = nn.ModuleList([Knots(SIXTEENTH), Knots(SIXTEENTH), Knots(EIGHTH)])
 
     def forward(self, coarse: Tensor, fine: Tensor, quality: Tensor) -> Tensor:
