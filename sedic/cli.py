@@ -119,17 +119,22 @@ def parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=commands.compare)
 
     train = kinds.add_parser("train", help="make the shipped weights and tables again")
-    train.add_argument("what", choices=("text", "trigram", "huffman", "masks", "autoencoder", "diffusion", "reference"))
+    train.add_argument(
+        "what", choices=("text", "trigram", "huffman", "masks", "autoencoder", "diffusion", "reference", "cheng2020")
+    )
     train.add_argument("--data", type=Path, required=True, metavar="DIR")
     train.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a run found there is resumed")
     train.add_argument(
-        "--minutes", type=float, metavar="N", help="budget of text, autoencoder, diffusion and reference"
+        "--minutes", type=float, metavar="N", help="budget of text, autoencoder, diffusion, reference and cheng2020"
     )
     train.add_argument(
         "--embeddings", type=Path, metavar="DIR", help="text begins with a BERT's: see Config.embeddings"
     )
     train.add_argument(
         "--structure", type=float, metavar="S", help="share of MS-SSIM in what reference is trained for, 0 to 1"
+    )
+    train.add_argument(
+        "--start", type=Path, metavar="FILE", help="weights that cheng2020 begins with: see Config.start"
     )
     train.set_defaults(run=commands.train)
 

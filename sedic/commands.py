@@ -237,13 +237,13 @@ def train(options: argparse.Namespace) -> None:
         if options.what in ("trigram", "huffman", "masks"):
             module.train(options.data, options.output)
         else:
-            chosen = {name: getattr(options, name) for name in ("minutes", "embeddings", "structure")}
+            chosen = {name: getattr(options, name) for name in ("minutes", "embeddings", "structure", "start")}
             chosen = {name: value for name, value in chosen.items() if value is not None}
             try:
                 config = module.Config(**chosen)
             except TypeError as error:
                 raise SedicError(
-                    "--embeddings is for text and --structure for reference only; leave it out."
+                    "--embeddings is for text, --structure for reference and --start for cheng2020 only; leave it out."
                 ) from error
             module.train(options.data, options.output, config)
     except FileNotFoundError as error:

@@ -104,14 +104,8 @@ class Cheng2020Attention:
     def _model(self, quality: int) -> Any:
         check_quality(self, quality)
         if quality not in self._loaded:
-            try:
-                from compressai.models import Cheng2020Attention as Network
-            except ImportError as error:
-                raise CodecError(
-                    f'The reference codec {self.name} needs CompressAI ({error}): pip install "sedic[cheng2020]".'
-                ) from error
-            path = self._path(quality)
-            self._loaded[quality] = _load(Network, _read(path), path)
+            network()  # whether CompressAI is there is told before missing weights are
+            self._loaded[quality] = load(self._path(quality))
         return self._loaded[quality]
 
     def _path(self, quality: int) -> Path:
@@ -125,6 +119,30 @@ class Cheng2020Attention:
             f"{folder / f'q{quality}.pth'} (or {', '.join(_SUFFIXES[1:])}), "
             "from CompressAI's model zoo or your own training."
         )
+
+
+def network() -> Any:
+    """CompressAI's class.
+
+    Raises:
+        CodecError: CompressAI is not installed.
+    """
+    try:
+        from compressai.models import Cheng2020Attention as Network
+    except ImportError as error:
+        raise CodecError(
+            f'The reference codec {Cheng2020Attention.name} needs CompressAI ({error}): pip install "sedic[cheng2020]".'
+        ) from error
+    return Network
+
+
+def load(path: Path) -> Any:
+    """CompressAI's model with all the weights of a file and nothing else in it, ready to code.
+
+    Raises:
+        CodecError: CompressAI is not installed, or the weights are unusable.
+    """
+    return _load(network(), _read(path), path)
 
 
 def _read(path: Path) -> dict[str, Any]:

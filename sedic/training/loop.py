@@ -33,6 +33,7 @@ class Run:
         muon: :class:`~.muon.Muon` instead of AdamW.
         shares: Muon's: which parameters are no matrices, and learn more slowly.
         warm_up: steps in which the learning rate rises.
+        optimizer: used instead of both; ``share`` in a group multiplies its learning rate.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Run:
         muon: bool = False,
         warm_up: int = 200,
         shares: Shares | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
     ):
         self.folder, self.model, self.minutes, self.rate, self.decay = folder, model, minutes, rate, decay
         self.clip, self.warm_up = clip, warm_up
-        self.optimizer: torch.optim.Optimizer = (
+        self.optimizer: torch.optim.Optimizer = optimizer or (
             Muon(model, rate, weight_decay=weight_decay, shares=shares)
             if muon
             else torch.optim.AdamW(
