@@ -15,6 +15,7 @@ from typing import Any
 
 from sedic.codec import EMBEDDED_GUIDANCE, EMBEDDED_SETTINGS
 from sedic.errors import SedicError
+from sedic.reference.registry import DEFAULT_CODEC
 
 from .comfyui import ROOT, ComfyUIError, Server
 from .forms import Graph, Link, Node
@@ -87,8 +88,13 @@ def encoder(graph: Graph) -> tuple[Node, Node, Node]:
         image=original["IMAGE"], semantics=words["semantics"], detector="none", segmenter="none", **masks,
     )  # fmt: skip
     reference = graph.add(
-        "SEDIC_ReferenceEncode", "Reference Encode", column=2, group="Encode", image=original["IMAGE"], codec="av1"
-    )
+        "SEDIC_ReferenceEncode",
+        "Reference Encode",
+        column=2,
+        group="Encode",
+        image=original["IMAGE"],
+        codec=DEFAULT_CODEC,
+    )  # fmt: skip
     pack = graph.add(
         "SEDIC_PackBitstream", "Pack Bitstream", column=3, group="File", shows=True,
         reference=reference["reference"], semantics=located["semantics"], image=original["IMAGE"],

@@ -42,7 +42,9 @@ class ReferenceEncode(io.ComfyNode):
             description="Compresses the picture to the few hundred bytes that the decoder starts from.",
             inputs=[
                 io.Image.Input("image", tooltip="The picture; of a batch, the first."),
-                io.Combo.Input("codec", options=list(codec_names()), tooltip="cheng2020-attn needs weights of yours."),
+                io.Combo.Input("codec", options=list(codec_names()),
+                               tooltip="compact: learned, quick. av1: keeps to a budget in bytes, needs no weights; "
+                               "av1-slow: the same after a long search. cheng2020-attn needs weights of yours."),
                 io.Int.Input("quality", default=0, min=0, max=255,
                              tooltip="0 is the codec's default. av1: the budget in thousandths of a bit per pixel "
                              "(18 is the default); cheng2020-attn: 1 to 6; compact: 1 to 57."),

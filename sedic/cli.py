@@ -14,6 +14,7 @@ from pathlib import Path
 
 from . import __version__, commands
 from .errors import SedicError
+from .reference.registry import DEFAULT_CODEC
 from .semantics import PRESETS
 from .switches import add_switches
 from .understanding.locate import BOX_THRESHOLD, SEVERAL, TEXT_THRESHOLD
@@ -65,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         name = option.strip("-").replace("-", "_")
         defaults = ", ".join(f"{preset} {getattr(limits, name)}" for preset, limits in PRESETS.items())
         encode.add_argument(option, type=int, metavar=metavar, help=f"default: the preset's ({defaults})")
-    encode.add_argument("--reference", default="av1", metavar="NAME[:QUALITY]", help="default: %(default)s")
+    encode.add_argument("--reference", default=DEFAULT_CODEC, metavar="NAME[:QUALITY]", help="default: %(default)s")
     encode.add_argument("--target-bpp", type=float, metavar="B", help="bits per pixel: leaves out what does not fit")
     encode.add_argument(
         "--mask-cell", type=int, metavar="PIXELS", help="of the masks' grid; default: what its bits are worth"

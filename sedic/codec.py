@@ -13,7 +13,7 @@ from .bitstream import BitstreamError, Hints, SedicFile
 from .bitstream.mask import MaskChoice
 from .budget import fit
 from .errors import SedicError
-from .reference.registry import CodecError, ReferenceCodec, codec_by_id, parse_reference
+from .reference.registry import DEFAULT_CODEC, CodecError, ReferenceCodec, codec_by_id, parse_reference
 from .semantics import Limits, Semantics
 
 if TYPE_CHECKING:
@@ -58,9 +58,14 @@ class Reference:
         return codec.decode(self.data, (self.width, self.height), self.quality)
 
 
-def encode_reference(image: np.ndarray, reference: str = "av1", models: Path | None = None) -> Reference:
+def encode_reference(image: np.ndarray, reference: str = DEFAULT_CODEC, models: Path | None = None) -> Reference:
     """Encodes a picture, (H, W, 3) uint8, with a codec named ``NAME[:QUALITY]``."""
     return _encode(image, *parse_reference(reference, models))
+
+
+def reference_within(image: np.ndarray, name: str, most_bytes: int, models: Path | None = None) -> Reference:
+    """The best reference of at most so many bytes by the codec called ``name``; its smallest where none is as small."""
+    return _CodecReferences(image, parse_reference(name, models)[0]).within(most_bytes)
 
 
 def _encode(image: np.ndarray, codec: ReferenceCodec, quality: int) -> Reference:
@@ -88,7 +93,7 @@ def pack(
 def encode(
     image: np.ndarray,
     semantics: Semantics,
-    reference: str = "av1",
+    reference: str = DEFAULT_CODEC,
     limits: Limits = Limits(),
     target_bpp: float | None = None,
     hints: Hints = Hints(),

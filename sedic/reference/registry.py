@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import SedicError
 
-DEFAULT_CODEC = "av1"
+DEFAULT_CODEC = "compact"
 MIN_SIDE = 16
 MAX_SIDE = 16384
 MAX_PIXELS = 1 << 26

@@ -15,7 +15,7 @@ from sedic.bench.restoration import tables, work
 from sedic.bench.restoration.scenes import Scene, described, held_out, spread
 from sedic.bench.restoration.statistics import bootstrap, jackknife
 from sedic.bench.restoration.tables import Measured
-from sedic.bench.restoration.variants import VARIANTS, Case, chosen, donors, swapped_words
+from sedic.bench.restoration.variants import CODECS, VARIANTS, Case, bytes_of, chosen, donors, swapped_words
 from sedic.errors import SedicError
 from sedic.restoration.settings import Settings
 from sedic.semantics import SceneObject, Semantics
@@ -85,6 +85,20 @@ def test_equal_bytes_are_at_most_the_files_and_buy_a_better_reference(case):
     full, other = VARIANTS["final"](case), VARIANTS["equal bytes, no objects"](case)
     assert VARIANTS["reference"](case).bytes < other.bytes <= full.bytes
     assert VARIANTS["row 1"](case).bytes < VARIANTS["row 2"](case).bytes < full.bytes
+
+
+def test_codecs_of_the_reference_get_the_same_bytes_and_words(case):
+    empty = bytes_of(case.saying(Semantics())) - len(case.file.reference)
+    pictures = []
+    for codec in CODECS:
+        before = len(case.models.conditions)
+        result = VARIANTS[f"{codec} final"](case)
+        reference = result.bytes - bytes_of(case.file) + len(case.file.reference)
+        assert 0.7 * 18 * 192 * 256 / 8000 < reference <= 18 * 192 * 256 // 8000 + empty
+        asked = [text for text, *_ in case.models.conditions[before:]]
+        assert asked == [*(f"barn {j} {LONG}" for j in range(3)), "all of barn"]
+        pictures.append(VARIANTS[f"{codec} reference"](case).pixels)
+    assert not np.array_equal(*pictures)
 
 
 def test_donors_have_other_words_and_as_many_objects():
@@ -166,6 +180,19 @@ def test_tables_say_worse_only_where_the_interval_does(tmp_path):
     assert "| 0.900 | 0.535 | -0.365" in text
     assert "480 windows" in text
     assert not list(tables.contents(Measured(todo)))
+
+
+def test_the_table_of_codecs_compares_each_with_the_last(tmp_path):
+    todo = work.tasks([scene(f"p{n}") for n in range(8)], tmp_path, [])
+    for task in todo:
+        task.folder.mkdir(parents=True)
+        for number, codec in enumerate(CODECS):
+            for what, distance in (("reference", 0.9), ("final", 0.7)):
+                np.savez(task.folder / f"{codec}-{what}.npz", **row(distance - number / 10))
+    first, last = list(tables.references(Measured(todo)))[-2:]
+    assert first.startswith("| av1 |")
+    assert "| 0.900 / -0.100 (-0.100 … -0.100) | 20.90 / -0.10" in first
+    assert "| 0.600 | 20.60 | 0.7000 |" in last
 
 
 @pytest.fixture

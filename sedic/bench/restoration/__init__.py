@@ -32,7 +32,7 @@ class Options:
 
     Attributes:
         heldout: folder with ``annotations.jsonl``, or None.
-        images: folder of ``NAME.png`` with ``NAME.json``, or None; of these only the main table is made, and the speed.
+        images: folder of ``NAME.png`` with ``NAME.json``, or None; only the first two tables and the speed.
         out: keeps all results.
         pictures, image_pictures: how many of each.
         side: shorter side in pixels that ``images`` are shrunk to.
@@ -83,10 +83,11 @@ def _sets(options: Options) -> Iterator[tuple[str, list[Task]]]:
     extra = [{"autoencoder": work.AUTOENCODER}.get(name, name) for name in options.only]
     extra = [name for name in extra if name in work.SPECIAL]
     original = [work.ORIGINAL] if groups else []
-    if options.images is not None and "main" in groups:
+    of_images = [name for name in groups if name in ("main", "references")]
+    if options.images is not None and of_images:
         scenes = described(options.images, options.image_pictures, options.side)
         title = f"{options.images.name}, shorter side {options.side}"
-        yield title, work.tasks(scenes, options.out / f"images-{options.side}", [*original, *chosen(["main"])])
+        yield title, work.tasks(scenes, options.out / f"images-{options.side}", [*original, *chosen(of_images)])
     if options.heldout is not None and (groups or extra):
         scenes = held_out(options.heldout, options.pictures)
         yield "held-out, 256 pixels", work.tasks(scenes, options.out / "heldout", [*original, *extra, *chosen(groups)])
@@ -102,7 +103,10 @@ def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
     )
     for title, measured in sets.items():
         whole = "heldout" in str(measured.tasks[0].folder.parent.name)
-        parts = [("main", "Final against reference", tables.main)]
+        parts = [
+            ("main", "Final against reference", tables.main),
+            ("references", "Codecs of the reference at equal bytes", tables.references),
+        ]
         if whole:
             parts += [
                 ("autoencoder", "The autoencoder", tables.autoencoder),

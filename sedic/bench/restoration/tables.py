@@ -11,7 +11,7 @@ from ...metrics.perception import FEATURES, NAME, WINDOW
 from ...metrics.realism import frechet_distance, kernel_distance
 from . import work
 from .statistics import Interval, bootstrap, jackknife
-from .variants import FEW_DETAIL_WORDS, FEW_OVERALL_WORDS
+from .variants import CODECS, FEW_DETAIL_WORDS, FEW_OVERALL_WORDS
 from .work import Task
 
 Kept = dict[str, np.ndarray]
@@ -133,6 +133,33 @@ def contents(measured: Measured) -> Iterator[str]:
         )
         told = "" if name == "final" else _interval(change, 4, signed=True)
         yield f"| {number} | {label} | {_bpp(some)} | {_mean(some):.4f} | {told} | {_verdict(change, name)} |"
+
+
+def references(measured: Measured) -> Iterator[str]:
+    """Codecs of the reference at equal bytes of the file: what they hand to the decoder, and what it makes of that."""
+    names = [f"{codec} {what}" for codec in CODECS for what in ("reference", "final")]
+    rows = measured.rows(*names)
+    if not rows:
+        return
+    yield f"{len(rows)} pictures; after the slash the last codec less this one, 95%"
+    yield ""
+    yield "| codec | bpp | reference: distance | PSNR, dB | final: distance | PSNR, dB | MS-SSIM |"
+    yield "|---|---|---|---|---|---|---|"
+    for number, codec in enumerate(CODECS):
+        own = [row[2 * number : 2 * number + 2] for row in rows]
+        cells = [f"| {codec} | {_bpp([pair[1] for pair in own])} "]
+        for which, key, digits in _FIGURES:
+            figures = [[float(row[k + which][key]) for row in rows] for k in (2 * number, len(names) - 2)]
+            told = f"{np.mean(figures[0]):.{digits}f}"
+            if codec != CODECS[-1]:
+                change = bootstrap([after - before for before, after in zip(*figures, strict=True)])
+                told += f" / {_interval(change, digits, signed=True)}"
+            cells.append(f"| {told} ")
+        yield "".join(cells) + "|"
+
+
+# Of a codec's reference (0) and final picture (1).
+_FIGURES = ((0, "distance", 3), (0, "psnr", 2), (1, "distance", 3), (1, "psnr", 2), (1, "ms_ssim", 4))
 
 
 def energies(measured: Measured) -> Iterator[str]:

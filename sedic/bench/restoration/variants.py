@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ...bitstream import SedicFile
-from ...codec import decode, encode, reference_of, to_image, to_pixels
+from ...codec import decode, encode, pack, reference_of, reference_within, to_image, to_pixels
 from ...restoration import stages
 from ...restoration.settings import Settings
 from ...semantics import Limits, Semantics
@@ -121,6 +121,19 @@ def _equal_bytes(case: Case) -> Result:
     return Result(case.decoded(SedicFile.from_bytes(file.to_bytes())), bytes_of(file))
 
 
+def _by(codec: str, decoded: bool) -> Callable[[Case], Result]:
+    """The default file with a reference of :data:`REFERENCE_BUDGET` by ``codec``: its picture, or the restored one."""
+
+    def make(case: Case) -> Result:
+        height, width = case.scene.pixels.shape[:2]
+        reference = reference_within(case.scene.pixels, codec, REFERENCE_BUDGET * height * width // 8000)
+        file = SedicFile.from_bytes(pack(reference, case.file.semantics).to_bytes())
+        pixels = case.decoded(file) if decoded else reference.picture()
+        return Result(pixels, bytes_of(file))
+
+    return make
+
+
 def swapped_words(scene: Scene, donor: Scene) -> Semantics:
     """The scene's masks with the donor's words; a donor with fewer objects lends each of its several times."""
     lent = donor.semantics.objects
@@ -161,6 +174,8 @@ def bytes_of(file: SedicFile) -> int:
 
 
 SWAPPED = "swapped words"
+CODECS = ("av1", "compact")  # that can stand behind the reference without anybody's weights
+REFERENCE_BUDGET = 18  # thousandths of a bit per pixel, where these are compared
 VARIANTS: dict[str, Callable[[Case], Result]] = {
     "reference": _reference,
     "final": _full,
@@ -175,6 +190,7 @@ VARIANTS: dict[str, Callable[[Case], Result]] = {
     "row 7": _no_reference,
     "row 8": _limited(detail_words=FEW_DETAIL_WORDS),
     "row 9": _limited(overall_words=FEW_OVERALL_WORDS),
+    **{f"{codec} {what}": _by(codec, what == "final") for codec in CODECS for what in ("reference", "final")},
 }
 """By name; the rows are the paper's Table V, whose row 6 is the default."""
 
@@ -184,6 +200,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "guidance": ("reference", "final", "unguided"),
     "objects": ("reference", "final", "equal bytes, no objects"),
     "contents": ("reference", "final", *(f"row {n}" for n in (1, 2, 3, 4, 5, 7, 8, 9))),
+    "references": tuple(f"{codec} {what}" for codec in CODECS for what in ("reference", "final")),
 }
 
 

@@ -24,10 +24,11 @@ from ...restoration.settings import Settings
 from ...restoration.starts import pad_to_multiple
 from .. import energy
 from .scenes import Scene
-from .variants import SWAPPED, VARIANTS, Case, donors
+from .variants import GROUPS, SWAPPED, VARIANTS, Case, donors
 
 ENERGY, ORIGINAL, AUTOENCODER = "energy", "original", "autoencoder"
-_STRUCTURED = (ORIGINAL, AUTOENCODER, "reference", "final")  # MS-SSIM takes as long as a stage: only of these
+# MS-SSIM takes as long as a stage: only of these.
+_STRUCTURED = (ORIGINAL, AUTOENCODER, "reference", "final", *GROUPS["references"])
 _DECODER = ("restoration", "models", "reference")  # packages whose sources and weights decide a picture
 _SEDIC = Path(__file__).parents[2]
 
