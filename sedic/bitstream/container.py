@@ -45,7 +45,7 @@ class SedicFile:
         reference: its bytes, at most 1 MiB; None where they did not arrive.
         semantics: words and masks; masks (height, width) bool, None where an object has none. Writing moves masks
             to the grid of :mod:`.mask` and gives each pixel to the earliest object that claims it.
-        fingerprint: of the codec's weights, 4 bytes or none.
+        fingerprint: of the codec's weights, 4 bytes, 1 or none.
         hints: for the decoder.
         missing: one sentence about what did not arrive or is damaged; empty for a whole file.
         missing_sections: names of the sections that did not arrive, or lie behind a damaged one or are it.

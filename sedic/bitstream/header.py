@@ -4,10 +4,11 @@
 3 bytes               ``SDC``
 1                     version, 1
 1–3 each              width, height: numbers
-1                     reference codec: bits 0–4 its id; 32: a fingerprint follows; 64: hints follow; 128: 0
+1                     reference codec: bits 0–4 its id; 32: a fingerprint of 4 bytes follows; 64: hints follow;
+                      128: a fingerprint of 1 byte follows, which is enough for weights that never change
 1                     quality of the reference, whose meaning is the codec's
 1                     bits 0–2: number of objects; 3–4: text coder; 5–6: mask coder; 7: 0
-4, where flagged      fingerprint of the codec's weights
+1 or 4, where flagged fingerprint of the codec's weights
 where flagged         hints: a byte of flags, then the numbers that it announces, in the order seed (1), object steps
                       (2), overall steps (4); 8: without guidance. What equals the default is not written
 1                     CRC-8 of all bytes before
@@ -31,8 +32,8 @@ MOST_OBJECTS = 7
 MOST_STEPS = 10000
 MOST_SEED = (1 << 64) - 1
 MOST_HEADER = 64  # bytes, with all that may be in it
-FINGERPRINT_BYTES = 4
-_HAS_FINGERPRINT, _HAS_HINTS = 32, 64  # above the codec id in its byte
+_HAS_HINTS = 64  # above the codec id in its byte
+_FINGERPRINTS = {0: 0, 4: 32, 1: 128}  # by their length, likewise
 _SEED, _OBJECT_STEPS, _OVERALL_STEPS, _NO_GUIDANCE = 1, 2, 4, 8
 
 
@@ -74,7 +75,7 @@ class Header:
             BitstreamError: a field is outside its limits.
         """
         self._check()
-        flags = _HAS_FINGERPRINT * bool(self.fingerprint) | _HAS_HINTS * (self.hints != Hints())
+        flags = _FINGERPRINTS[len(self.fingerprint)] | _HAS_HINTS * (self.hints != Hints())
         data = MAGIC + bytes([VERSION]) + number_to_bytes(self.width) + number_to_bytes(self.height)
         counts = self.objects | self.text_coder << 3 | self.mask_coder << 5
         data += bytes([self.codec_id | flags, self.quality, counts])
@@ -105,10 +106,9 @@ class Header:
             height, position = read_number(data, position)
             flags, quality, counts = data[position], data[position + 1], data[position + 2]
             position += 3
-            fingerprint = b""
-            if flags & _HAS_FINGERPRINT:
-                fingerprint = data[position : position + FINGERPRINT_BYTES]
-                position += FINGERPRINT_BYTES
+            length = sum(length for length, flag in _FINGERPRINTS.items() if flags & flag)
+            fingerprint = data[position : position + length]
+            position += length
             hints = Hints()
             if flags & _HAS_HINTS:
                 hints, position = _read_hints(data, position)
@@ -117,7 +117,7 @@ class Header:
         except IndexError as error:
             raise CutError(f"The file ends within its header ({len(data)} bytes); fetch it again.") from error
         text_coder, mask_coder = (counts >> 3) & 3, counts >> 5  # 4 and above mark what is not yet invented
-        if flags & 128 or text_coder not in text.CODERS.names or mask_coder not in mask.CODERS.names:
+        if length not in _FINGERPRINTS or text_coder not in text.CODERS.names or mask_coder not in mask.CODERS.names:
             raise BitstreamError("The file uses coders that this version does not know; update ComfyUI-SEDIC.")
         header = cls(width, height, flags & 31, quality, counts & 7, fingerprint, hints, text_coder, mask_coder)
         if header.to_bytes() != data[: position + 1]:
@@ -142,10 +142,8 @@ class Header:
         for name, steps in (("object", self.hints.object_steps), ("overall", self.hints.overall_steps)):
             if steps is not None:
                 _within(f"number of {name} steps", steps, 1, MOST_STEPS)
-        if len(self.fingerprint) not in (0, FINGERPRINT_BYTES):
-            raise BitstreamError(
-                f"The weights' fingerprint has {len(self.fingerprint)} bytes; give {FINGERPRINT_BYTES} or none."
-            )
+        if len(self.fingerprint) not in _FINGERPRINTS:
+            raise BitstreamError(f"The weights' fingerprint has {len(self.fingerprint)} bytes; give 4, 1 or none.")
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:

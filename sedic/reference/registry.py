@@ -53,7 +53,7 @@ class ReferenceCodec(Protocol):
         ...
 
     def fingerprint(self, quality: int) -> bytes:
-        """Four bytes naming the weights, which both ends must share; b"" for a codec without weights."""
+        """Four bytes or one naming the weights, which both ends must share; b"" for a codec without weights."""
         ...
 
     def least_quality(self, image: np.ndarray) -> int:

@@ -100,12 +100,7 @@ def coded(codec: Codec, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Ten
 def train(data: Path, out: Path, config: Config) -> Any:
     """Trains, or resumes, in ``out``, and writes ``compact.safetensors`` there; returns the averaged model."""
     torch.manual_seed(config.seed)
-    pictures = read_annotations(data)
-    validation, training = pictures[::90], [p for i, p in enumerate(pictures) if i % 90]
-    side = config.longest_short_side
-    crops = iter(ScaledCrops([p.pixels(side) for p in training], config.crop, config.batch, config.seed))
-    held_out = [_centre(p.pixels(side), config.crop) for p in validation]
-    held_out = [p for p in held_out if p.shape[:2] == (config.crop, config.crop)]
+    crops, held_out = _pictures(data, config)
     model = Codec()
     fresh = not (out / "checkpoint.pt").is_file()
     if fresh:
@@ -136,9 +131,38 @@ def train(data: Path, out: Path, config: Config) -> Any:
     run.train(losses, lambda average: validate(average, held_out), every_minutes=4.0)
     settle(run.average, crops, out / f"settling-{run.step}", config)  # a run that went on settles anew
     run.log(validate(run.average, held_out))
-    steps = torch.arange(SUBSTEPS * (KNOTS - 1) + 1) / SUBSTEPS
-    save_file(package(run.average.transforms, run.average.prior, trade_off(steps).numpy()), out / FILE)
+    _save(run.average, out)
     return run.average
+
+
+def blend(data: Path, run: Path, variant: Path, share: float, out: Path, config: Config) -> Codec:
+    """Weights ``share`` of the way from a run's to those of a variant that went on from it, settled in ``out``.
+
+    Between the two, near to each other as they are, squared error is traded for structure without training again
+    (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+    """
+    first, second = (torch.load(f / "checkpoint.pt", weights_only=True)["average"] for f in (run, variant))
+    codec = Codec()
+    codec.load_state_dict({name: torch.lerp(first[name], second[name], share) for name in first})
+    crops, _ = _pictures(data, config)
+    settle(codec.eval(), crops, out / "settling", config)
+    _save(codec, out)
+    return codec
+
+
+def _pictures(data: Path, config: Config) -> tuple[Iterator[Tensor], list[np.ndarray]]:
+    """Crops to train with, and the middles of the pictures that are left out."""
+    pictures = read_annotations(data)
+    validation, training = pictures[::90], [p for i, p in enumerate(pictures) if i % 90]
+    side = config.longest_short_side
+    crops = iter(ScaledCrops([p.pixels(side) for p in training], config.crop, config.batch, config.seed))
+    held_out = [_centre(p.pixels(side), config.crop) for p in validation]
+    return crops, [p for p in held_out if p.shape[:2] == (config.crop, config.crop)]
+
+
+def _save(codec: Codec, out: Path) -> None:
+    steps = torch.arange(SUBSTEPS * (KNOTS - 1) + 1) / SUBSTEPS
+    save_file(package(codec.transforms, codec.prior, trade_off(steps).numpy()), out / FILE)
 
 
 def distortion(decoded: Tensor, x: Tensor, structure_share: float) -> Tensor:

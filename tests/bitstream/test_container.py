@@ -201,6 +201,19 @@ def test_other_files_newer_versions_and_unknown_coders_say_what_to_do():
             SedicFile.from_bytes(bytes(changed))
 
 
+def test_a_fingerprint_of_one_byte_takes_one_and_is_read_again():
+    plain, short, long = (barn(fingerprint=f).to_bytes() for f in (b"", b"\xe8", b"\1\2\3\4"))
+    assert len(short) == len(plain) + 1
+    assert len(long) == len(plain) + 4
+    assert SedicFile.from_bytes(short).fingerprint == b"\xe8"
+    both = bytearray(long)
+    both[8] |= 128  # two fingerprints at once
+    end = 8 + 3 + 5
+    both[end] = crc8(bytes(both[:end]))
+    with pytest.raises(BitstreamError, match="update"):
+        SedicFile.from_bytes(bytes(both))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

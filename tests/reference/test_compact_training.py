@@ -125,6 +125,25 @@ def test_distortion_mixes_squared_error_and_structure_by_its_share():
         reference.Config(structure=1.5)
 
 
+def test_a_blend_lies_between_two_runs(tmp_path, monkeypatch):
+    states = []
+    for name, value in (("run", 1.0), ("variant", 3.0)):
+        codec = reference.Codec()
+        with torch.no_grad():
+            for parameter in codec.parameters():
+                parameter.fill_(value)
+        states.append(codec.state_dict())
+        (tmp_path / name).mkdir()
+        torch.save({"average": states[-1]}, tmp_path / name / "checkpoint.pt")
+    monkeypatch.setattr(reference, "_pictures", lambda data, config: (iter(()), []))
+    monkeypatch.setattr(reference, "settle", lambda *_: None)
+    blend = reference.blend(
+        tmp_path, tmp_path / "run", tmp_path / "variant", 0.25, tmp_path, reference.Config()
+    ).state_dict()
+    assert all(torch.all(value == 1.5) for value in blend.values())
+    assert (tmp_path / reference.FILE).is_file()
+
+
 @pytest.mark.slow
 def test_a_run_is_resumed_and_gives_weights_that_code(tmp_path, monkeypatch):
     """Slow: two dozen real steps and a whole codec (15 s)."""

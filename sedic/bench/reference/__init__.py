@@ -22,7 +22,7 @@ from .points import PAPERS, RIVALS, TARGET, TARGETS, Point
 PARTS = ("rates", "bd", "times", "matrix", "sheet")
 """What ``--only`` chooses from."""
 PLOT, SHEET = "reference_rates.png", "reference_sheet.jpg"
-_PAPERS_PICTURES, _PAPERS_CROP = 4, 256  # of the matrix: CompressAI's decoder walks over pixels in Python
+_PAPERS_PICTURES, _PAPERS_CROP = 4, 64  # of the matrix: CompressAI's decoder walks over pixels in Python
 
 
 @dataclass(frozen=True)

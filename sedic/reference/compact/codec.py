@@ -37,7 +37,7 @@ class Weights:
         prior: the entropy model's networks.
         distribution: its probabilities.
         trade_offs: λ at each trained quality: bits per pixel that a squared error of one grey level is worth.
-        fingerprint: four bytes.
+        fingerprint: one byte: weights that are released never change, so that few can be mistaken for them.
     """
 
     transforms: Any
@@ -159,7 +159,7 @@ class Compact:
         """Only encoding tells."""
 
     def fingerprint(self, quality: int) -> bytes:
-        """First four bytes of the SHA-256 over all weights, in the order of their names."""
+        """First byte of the SHA-256 over all weights, in the order of their names."""
         return _weights().fingerprint
 
 
@@ -233,7 +233,7 @@ def _weights() -> Weights:
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CodecError(f"The weights {WEIGHTS} cannot be used ({reason}); install the package again.") from error
-    return Weights(transforms, prior, distribution, trade_offs, digest.digest()[:4])
+    return Weights(transforms, prior, distribution, trade_offs, digest.digest()[:1])
 
 
 def _floats(values: np.ndarray, factors: np.ndarray | None) -> Any:
