@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import SedicError
+from ..reference import DEFAULT_CODEC
 from . import bitstream, pictures, pristine, reference, restoration
 from .decoder import measure as measure_decoder
 from .energy import VARIANTS
@@ -20,7 +22,7 @@ def main() -> int:
     commands = parser.add_subparsers(required=True, metavar="NAME")
     picture = commands.add_parser("pictures", help="bytes per component, PSNR and MS-SSIM of a folder of pictures")
     picture.add_argument("--images", type=Path, required=True, metavar="DIR", help="NAME.png with NAME.json beside it")
-    picture.add_argument("--reference", default="av1", metavar="NAME[:QUALITY]")
+    picture.add_argument("--reference", default=DEFAULT_CODEC, metavar="NAME[:QUALITY]")
     picture.add_argument("--decode", type=int, default=0, metavar="N", help="also restore the first N pictures")
     picture.set_defaults(run=lambda o: pictures.measure(o.images, o.reference, o.decode))
 
@@ -68,10 +70,11 @@ def _add_reference(commands: Any) -> None:
     add("--slow", action="store_true", help="also av1-slow")
     add("--weights", type=Path, metavar="DIR", help="holds cheng2020-attn/q1.pth …, which is then compared, too")
     add("--pictures", type=int, metavar="N", help="the first ones only")
+    add("--matrix-pictures", type=int, metavar="N", help="the first ones only, in the matrix, which is slow")
     add("--workers", type=int, default=plain.workers, metavar="N", help="processes of one thread; default: %(default)s")
     add("--json", action="store_true", help="print JSON")
     add("--markdown", type=Path, metavar="FILE", help="write the tables into this page, plot and sheet beside it")
-    names = ("images", "out", "only", "codecs", "slow", "weights", "pictures", "workers", "json", "markdown")
+    names = [field.name for field in fields(reference.Options)]
     commands.choices["reference"].set_defaults(
         run=lambda o: reference.measure(reference.Options(**{name: getattr(o, name) for name in names}))
     )

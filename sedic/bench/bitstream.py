@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..reference import DEFAULT_CODEC
 from . import masks, pictures, texts
 
 
@@ -24,4 +25,4 @@ def measure(text: Path | None, images: Path | None) -> None:
     if images is not None:
         masks.measure(images)
         print()
-        pictures.measure(images, "av1", 0)
+        pictures.measure(images, DEFAULT_CODEC, 0)

@@ -37,6 +37,7 @@ class Options:
         slow: also ``av1-slow``.
         weights: folder with ``cheng2020-attn/q1`` and so on; None leaves that codec out of the rates.
         pictures: how many of the folder, by name; None takes all.
+        matrix_pictures: how many of these the matrix takes; None takes all, which needs an hour.
         workers: processes of one thread each, for rates and matrix.
         json: print JSON.
         markdown: page whose measured part is written, with the plot and the sheet beside it; None prints only.
@@ -49,6 +50,7 @@ class Options:
     slow: bool = False
     weights: Path | None = None
     pictures: int | None = None
+    matrix_pictures: int | None = None
     workers: int = 2
     json: bool = False
     markdown: Path | None = None
@@ -134,8 +136,9 @@ def _times(options: Options, picture: Path, codecs: Sequence[str], tell: Callabl
 
 def _matrices(options: Options, pictures: Sequence[Path], codecs: Sequence[str], tell: Callable[[str], None]) -> Any:
     """Of each codec whose symbols can be looked at."""
+    some = pictures[: options.matrix_pictures]
     works = {
-        name: matrix.Work(name, options.weights, codec_by_name(name).default_quality, pictures)
+        name: matrix.Work(name, options.weights, codec_by_name(name).default_quality, some)
         for name in codecs
         if name not in RIVALS and hasattr(codec_by_name(name), "symbols")
     }
