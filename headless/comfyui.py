@@ -134,6 +134,17 @@ def link_pack(custom_nodes: Path) -> Path:
     return link
 
 
+def load_failure(log: str) -> str | None:
+    """What ComfyUI's log says where it could not load this pack, None where it could.
+
+    Nodes of its own that it does not load (of sound, where torchaudio is missing) are no matter, even where a folder
+    called like this pack holds it, as a clone does.
+    """
+    own = rf"custom_nodes[\\/]{re.escape(PACK_NAME)}(?![\\/])"
+    found = re.search(rf"^(?:Cannot import|Error while calling|Skip) .*{own}.*", log, re.MULTILINE)
+    return found[0] if found else None
+
+
 class Server:
     """A ComfyUI on the CPU and a free port of this machine, with private folders and this pack as its only one.
 
@@ -222,11 +233,9 @@ class Server:
                     f"{self.log_tail()}"
                 )
             time.sleep(0.25)
-        failed = re.search(
-            rf"^(Cannot import|Error while calling|Skip) .*{PACK_NAME}.*", self.log_tail(10_000), re.MULTILINE
-        )
+        failed = load_failure(self.log_tail(10_000))
         if failed:
-            raise ComfyUIError(f"ComfyUI in {self.comfyui} does not load this pack: {failed[0]}")
+            raise ComfyUIError(f"ComfyUI in {self.comfyui} does not load this pack: {failed}")
 
     def _answers(self) -> bool:
         try:
