@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..errors import SedicError
 from ..metrics.fidelity import MS_SSIM_MIN_SIDE
 from ..reference.compact.prior import SUBSTEPS
+from ..reference.compact.refine import rounded
 from ..reference.compact.transforms import KNOTS, PIXEL, Transforms
 from .data import read_annotations
 from .loop import Run
@@ -26,7 +27,6 @@ from .structure import structure
 
 LEAST_LAMBDA, LAMBDA_RATIO = 4e-5, 1.47  # λ of quality 0, and from one to the next
 MIDDLE_LAMBDA, MIDDLE_LOSS = 1.5e-4, 0.05
-DEAD_ZONE = 0.6  # latents below it become 0
 # Squared grey levels that MS-SSIM falling from 1 to 0 is worth: CompressAI's λ of its lowest quality for MS-SSIM, by
 # that for the squared error. At 22 dB and 0.75, where this codec works, the two then weigh about the same.
 STRUCTURE_WORTH = 2.40 / 0.0018
@@ -69,12 +69,6 @@ class Codec(nn.Module):
 def trade_off(quality: Tensor) -> Tensor:
     """λ of a quality 0 … 7: bits per pixel that one unit of mean squared error (grey levels²) is worth."""
     return LEAST_LAMBDA * LAMBDA_RATIO**quality
-
-
-def rounded(y: Tensor) -> Tensor:
-    """Latents to whole numbers; what is near 0 becomes 0."""
-    nearest = torch.where(y.abs() < 1, y.sign(), y.round())
-    return torch.where(y.abs() < DEAD_ZONE, torch.zeros_like(y), nearest)
 
 
 def through(y: Tensor) -> Tensor:

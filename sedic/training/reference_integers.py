@@ -20,7 +20,7 @@ from ..reference.compact.prior import (
     most_input,
 )
 from ..reference.compact.transforms import COARSE, FINE
-from .reference_prior import Prior, Step
+from .reference_prior import UNITS, Prior, Step
 
 LARGEST = 127  # of an 8-bit weight
 CHANNELS = {"coarse": COARSE, "fine": FINE}
@@ -29,13 +29,12 @@ CHANNELS = {"coarse": COARSE, "fine": FINE}
 def integers(prior: Prior) -> dict[str, np.ndarray]:
     """The table of :class:`sedic.reference.compact.prior.Prior`."""
     table: dict[str, np.ndarray] = {}
-    quarter, activation = 0.25, 2.0**-ACTIVATION_BITS
-    for level, steps, unit in (("coarse", prior.coarse, quarter), ("fine", prior.fine, 1.0)):
+    for level, steps in (("coarse", prior.coarse), ("fine", prior.fine)):
         for number, step in enumerate(steps.children()):
             assert isinstance(step, Step)
-            _step(table, f"{level}{number}", step, unit)
-    _product(table, "spread", prior.spread.weight, prior.spread.bias, quarter)
-    _product(table, "hints", prior.hints.weight, prior.hints.bias, activation)
+            _step(table, f"{level}{number}", step, 1 / UNITS[level])
+    _product(table, "spread", prior.spread.weight, prior.spread.bias, 1 / UNITS["coarse"])
+    _product(table, "hints", prior.hints.weight, prior.hints.bias, 2.0**-ACTIVATION_BITS)
     return table
 
 

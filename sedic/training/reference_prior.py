@@ -1,24 +1,32 @@
 """The entropy model of the ``compact`` reference while it is trained: the float twin of its integer network.
 
-Each latent is coded in four passes. Positions are of four phases, by the parity of row and column, channels of four
-groups, by their number modulo 4; pass t codes, at a position of phase p, group p XOR t', t' = 0, 3, 1, 2: every pass
-sees a quarter more of each position and of its neighbours (Li, Li, Lu 2023, "quadtree partition").
+What it computes, in which passes, is said in :mod:`sedic.reference.compact.prior`.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..reference.compact.prior import (
+    ACTIVATION_BITS,
+    MEAN_SHIFT,
+    MOST_ACTIVATION,
+    MOST_SYMBOL,
+    SCALE_BITS,
+    SCALES,
+    TURNS,
+)
+from ..reference.compact.prior import LEAST_SCALE as LEAST_WHOLE_SCALE
+from ..reference.compact.refine import logistic_bits
 from ..reference.compact.transforms import COARSE, FINE, Knots
 
-TURNS = (0, 3, 1, 2)
 HIDDEN, NARROW, HINTS = 96, 64, 64
-MOST = 255 / 32  # of an activation: 8 bits, 5 behind the point
-LEAST_SCALE, MOST_SCALE = -4.75, 4.0  # base-2 logarithms
+MOST = MOST_ACTIVATION / (1 << ACTIVATION_BITS)  # of an activation
+# Base-2 logarithms.
+LEAST_SCALE, MOST_SCALE = (scale / (1 << SCALE_BITS) for scale in (LEAST_WHOLE_SCALE, LEAST_WHOLE_SCALE + SCALES - 1))
+UNITS = {level: float(1 << shift) for level, shift in MEAN_SHIFT.items()}  # in which the networks think
 
 
 def pass_masks(channels: int, rows: int, columns: int) -> Tensor:
@@ -67,11 +75,12 @@ class Prior(nn.Module):
 
     def forward(self, coarse: Tensor, fine: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Symbols (N, 32, h, w) and (N, 64, 2h, 2w) -> for each latent, means and scales' logarithms, side by side."""
-        small = coarse.clamp(-63, 63) / 4
+        most = MOST_SYMBOL
+        small = coarse.clamp(-most["coarse"], most["coarse"]) / UNITS["coarse"]
         hints = F.pixel_shuffle(self.hints(self.spread(small).clamp(0, MOST)), 2).clamp(0, MOST)
         return (
-            _all_passes(self.coarse, small, None, quality, 4.0),
-            _all_passes(self.fine, fine.clamp(-31, 31), hints, quality, 1.0),
+            _all_passes(self.coarse, small, None, quality, UNITS["coarse"]),
+            _all_passes(self.fine, fine.clamp(-most["fine"], most["fine"]), hints, quality, UNITS["fine"]),
         )
 
 
@@ -88,11 +97,6 @@ def _all_passes(steps: nn.ModuleList, symbols: Tensor, hints: Tensor | None, qua
 
 
 def bits(symbols: Tensor, expected: Tensor) -> Tensor:
-    """What each symbol costs under the logistic distribution around its mean, integrated over an interval of 1."""
+    """What each symbol costs; ``expected``: means, and base-2 logarithms of scales, side by side."""
     mean, scale = expected.chunk(2, 1)
-    inverse = torch.exp2(-scale)
-    off = (symbols - mean).abs()
-    upper, lower = (0.5 - off) * inverse, (-0.5 - off) * inverse
-    # σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), which keeps its gradient where both are tiny.
-    nats = F.softplus(-upper) + F.softplus(lower) - torch.log(-torch.expm1(-inverse))
-    return nats / math.log(2)
+    return logistic_bits((symbols - mean).abs(), torch.exp2(scale))

@@ -91,7 +91,8 @@ class Compact:
                 return [y[0] for y in transforms.latents(pixels(tile), step)]
 
         half = computes_in_bfloat16() if self.bfloat16 is None else self.bfloat16
-        symbols = rounded(_in_tiles(padded.shape[:2], analyse, LATENTS, *ANALYSED))
+        coarse, fine = _in_tiles(padded.shape[:2], analyse, LATENTS, *ANALYSED)
+        symbols = rounded(torch.from_numpy(coarse)).numpy(), rounded(torch.from_numpy(fine)).numpy()
         expected = expectations(weights.prior, symbols, quality - 1)
         # The linear transforms are nearly orthonormal: an error of one step is one of the step's size in pixels.
         worth = [weights.trade_offs[quality - 1] / 3 * (PIXEL * s.flatten()).square() for s in transforms.steps(step)]

@@ -14,33 +14,40 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .prior import LEAST_SCALE, MEAN_BITS, SCALE_BITS, Prior
-from .symbols import Latents
+from .prior import LEAST_SCALE, MEAN_BITS, SCALE_BITS, Expected, Prior
+from .symbols import Latents, drive
 from .transforms import Transforms
 
 ROUNDS = 2
 PACE = 0.4  # of a Newton step, as if the transforms were linear and orthonormal; the network makes that too long
-DEAD_ZONE = 0.6  # as in training
+DEAD_ZONE = 0.6  # latents below it become 0
 
 
-def rounded(latents: Latents) -> Latents:
-    """Whole numbers as in training: what is near 0 becomes 0."""
-    return tuple(np.where(np.abs(y) < DEAD_ZONE, 0, np.where(np.abs(y) < 1, np.sign(y), np.rint(y))) for y in latents)  # type: ignore[return-value]
+def rounded(y: Tensor) -> Tensor:
+    """Latents to whole numbers, in training and out of it; what is near 0 becomes 0."""
+    nearest = torch.where(y.abs() < 1, y.sign(), y.round())
+    return torch.where(y.abs() < DEAD_ZONE, torch.zeros_like(y), nearest)
+
+
+def logistic_bits(off: Tensor, scale: Tensor) -> Tensor:
+    """What a symbol ``off`` ≥ 0 from its mean costs: the logistic distribution, integrated over an interval of 1."""
+    # σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), which keeps its gradient where both are tiny.
+    nats = F.softplus((off - 0.5) / scale) + F.softplus(-(off + 0.5) / scale) - torch.log(-torch.expm1(-1 / scale))
+    return nats / math.log(2)
 
 
 def expectations(prior: Prior, symbols: Latents, quality: int) -> list[tuple[Tensor, Tensor]]:
     """Means and scales, in steps, of all of a picture's symbols: (C, h, w) and (C', 2h, 2w)."""
-    walk = prior.walk(symbols[0].shape[1:], quality)
     maps = [(np.zeros(k.shape, np.float32), np.zeros(k.shape, np.float32)) for k in symbols]
-    try:
-        expected = next(walk)
-        while True:
-            level = int(expected.level == "fine")
-            maps[level][0][expected.places] = expected.means / (1 << MEAN_BITS)
-            maps[level][1][expected.places] = np.exp2((expected.scales + LEAST_SCALE) / (1 << SCALE_BITS))
-            expected = walk.send(symbols[level][expected.places].astype(np.int64))
-    except StopIteration:
-        return [(torch.from_numpy(mean), torch.from_numpy(scale)) for mean, scale in maps]
+
+    def keep(expected: Expected) -> np.ndarray:
+        level = int(expected.level == "fine")
+        maps[level][0][expected.places] = expected.means / (1 << MEAN_BITS)
+        maps[level][1][expected.places] = np.exp2((expected.scales + LEAST_SCALE) / (1 << SCALE_BITS))
+        return symbols[level][expected.places].astype(np.int64)
+
+    drive(prior.walk(symbols[0].shape[1:], quality), keep)
+    return [(torch.from_numpy(mean), torch.from_numpy(scale)) for mean, scale in maps]
 
 
 def refined(
@@ -81,7 +88,5 @@ def _nearest(wanted: Tensor, now: Tensor, mean: Tensor, scale: Tensor, worth: Te
     """Of 0, the symbol as it is and the whole numbers around the wanted one that of least bits plus weighed error."""
     candidates = torch.stack([torch.zeros_like(wanted), now.detach(), wanted.floor(), wanted.floor() + 1])
     off = (candidates - mean).abs()
-    # A logistic distribution's integral over an interval of 1, in bits; see sedic.training.reference_prior.
-    nats = F.softplus((off - 0.5) / scale) + F.softplus(-(off + 0.5) / scale) - torch.log(-torch.expm1(-1 / scale))
-    cost = nats / math.log(2) + worth[:, None, None] * (candidates - wanted).square()
+    cost = logistic_bits(off, scale) + worth[:, None, None] * (candidates - wanted).square()
     return candidates.gather(0, cost.argmin(0)[None])[0]

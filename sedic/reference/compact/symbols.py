@@ -47,7 +47,7 @@ def write(latents: Latents, weights: Latents, prior: Prior, distribution: Distri
                     encoder.number(beyond - (1 << (length - 1)), 1 << (length - 1))
         return symbols
 
-    _drive(prior.walk(latents[0].shape[1:], quality), code)
+    drive(prior.walk(latents[0].shape[1:], quality), code)
     return encoder.finish()
 
 
@@ -72,7 +72,7 @@ def read(data: bytes, size: tuple[int, int], prior: Prior, distribution: Distrib
             symbols[part] = found
         return symbols
 
-    latents = _drive(prior.walk(size, quality), code)
+    latents = drive(prior.walk(size, quality), code)
     if decoder.again() != data:
         raise BitstreamError("The coded bytes are damaged; fetch the file again.")
     return latents
@@ -85,7 +85,7 @@ def _parts(expected: Expected, distribution: Distribution) -> Iterator[np.ndarra
         yield indices[start : start + AT_ONCE]
 
 
-def _drive(walk: Generator[Expected, np.ndarray, T], code: Callable[[Expected], np.ndarray]) -> T:
+def drive(walk: Generator[Expected, np.ndarray, T], code: Callable[[Expected], np.ndarray]) -> T:
     """Answers each of the passes with what ``code`` makes of it."""
     try:
         expected = next(walk)

@@ -17,7 +17,6 @@ from torch.nn import functional as F
 COARSE, FINE = 32, 64  # channels of the two latents
 LOWEST = 8  # of a 16×16 block's coefficients go into the coarse latent
 KNOTS = 8  # qualities that were trained, 0 … 7; those between are interpolated
-STRIDE = 32
 EIGHTH, SIXTEENTH = 128, 192  # channels of the networks
 PIXEL = 64.0  # grey levels in the transforms' unit
 SLOPE = 0.1  # of the leaky ReLUs
