@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..models.autoencoder import CELL, Autoencoder, Residual
 from ..models.embedded import new_autoencoder, save
-from .data import RandomCrops, read_annotations, to_tensor
+from .data import RandomCrops, centre, split, to_tensor
 from .loop import Run
 
 
@@ -37,12 +37,11 @@ def charbonnier(a: Tensor, b: Tensor) -> Tensor:
 def train(data: Path, out: Path, config: Config) -> Any:
     """Trains, or resumes, in ``out``, and writes ``autoencoder.safetensors`` there; returns the averaged model."""
     torch.manual_seed(config.seed)
-    pictures = read_annotations(data)
-    validation, training = pictures[::90], [p for i, p in enumerate(pictures) if i % 90]
+    training, validation = split(data)
     crops = iter(
         RandomCrops([p.pixels(config.longest_short_side) for p in training], config.crop, config.batch, config.seed)
     )
-    held_out = torch.cat([to_tensor(_centre(p.pixels(256), 256)[None]) for p in validation])
+    held_out = torch.cat([to_tensor(centre(p.pixels(256), 256)[None]) for p in validation])
     model = new_autoencoder().to(memory_format=torch.channels_last)
     start_from_components(model, torch.cat([next(crops) for _ in range(100)]))
     run = Run(out, model, config.minutes, config.rate)
@@ -118,11 +117,6 @@ def weigh_channels(model: Autoencoder) -> None:
             parameter.mul_(weights.reshape(-1, *[1] * (parameter.ndim - 1)))
     for reader in (model.decoder.linear, model.decoder.coarse[0]):
         next(reader.parameters()).div_(weights.reshape(1, -1, 1, 1))
-
-
-def _centre(pixels, size: int):
-    top, left = (pixels.shape[0] - size) // 2, (pixels.shape[1] - size) // 2
-    return pixels[max(top, 0) :, max(left, 0) :][:size, :size]
 
 
 def _differences(x: Tensor) -> Tensor:

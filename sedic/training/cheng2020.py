@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import SedicError
 from ..reference.cheng2020 import Cheng2020Attention, load
-from .data import RandomCrops, read_annotations
+from .data import RandomCrops, split
 from .loop import Run
 
 LOWEST_LAMBDA = 0.0018  # of CompressAI's quality 1: bits per pixel that 1/255² of mean squared error is worth
@@ -58,8 +58,7 @@ def train(data: Path, out: Path, config: Config) -> Path:
     torch.manual_seed(config.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load(config.start).train().requires_grad_(True).to(device)
-    pictures = read_annotations(data)
-    validation, training = pictures[::90], [p for i, p in enumerate(pictures) if i % 90]
+    training, validation = split(data)
     side = config.longest_short_side
     crops = iter(RandomCrops([p.pixels(side) for p in training], config.crop, config.batch, config.seed))
     held_out = next(iter(RandomCrops([p.pixels(side) for p in validation], config.crop, len(validation), config.seed)))

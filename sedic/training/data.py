@@ -46,6 +46,18 @@ def read_annotations(folder: Path) -> list[Picture]:
     return [Picture(folder / row["file"], row["captions"], row["objects"]) for row in rows]
 
 
+def split(folder: Path) -> tuple[list[Picture], list[Picture]]:
+    """What a network is trained with and what it is validated with: every ninetieth picture of a folder."""
+    pictures = read_annotations(folder)
+    return [p for i, p in enumerate(pictures) if i % 90], pictures[::90]
+
+
+def centre(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The square in the middle of a picture, (H, W, 3), or as much of it as there is."""
+    top, left = (max(0, length - side) // 2 for length in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]
+
+
 def decode_run_lengths(rle: dict) -> np.ndarray:
     """Uncompressed COCO run lengths (column by column, zeros first) to a mask, (h, w) bool."""
     height, width = rle["size"]

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from ..models.embedded import TEXT_ENCODER, load, new_controlnet, new_text_encoder, new_unet, save
 from .examples import Examples, encode
 from .loop import Run
+from .muon import Muon
 from .perceptual import FeatureDistance
 from .places import energy_of_places, watched_attention
 from .samples import sample_sheet
@@ -123,7 +124,7 @@ def train(data: Path, out: Path, config: Config) -> Networks:
         encode(out, out.parent / "autoencoder")
     examples = Examples(out, config)
     model = Networks().to(memory_format=torch.channels_last)
-    run = Run(out, model, config.minutes, config.rate, muon=True, warm_up=50)
+    run = Run(out, model, config.minutes, config.rate, warm_up=50, optimizer=Muon(model, config.rate))
     random = np.random.default_rng(config.seed + run.step)
     torch.manual_seed(config.seed + run.step)
     full = examples.latents.shape[-1]

@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .muon import Muon, Shares
-
 
 class Run:
     """A resumable training run in a folder.
@@ -30,10 +28,8 @@ class Run:
         decay: of the exponential moving average of the weights, per step.
         weight_decay: AdamW's.
         clip: largest norm of the gradient.
-        muon: :class:`~.muon.Muon` instead of AdamW.
-        shares: Muon's: which parameters are no matrices, and learn more slowly.
         warm_up: steps in which the learning rate rises.
-        optimizer: used instead of both; ``share`` in a group multiplies its learning rate.
+        optimizer: instead of AdamW; ``share`` in a group multiplies its learning rate.
     """
 
     def __init__(
@@ -45,19 +41,13 @@ class Run:
         decay: float = 0.998,
         weight_decay: float = 1e-4,
         clip: float = 1.0,
-        muon: bool = False,
         warm_up: int = 200,
-        shares: Shares | None = None,
         optimizer: torch.optim.Optimizer | None = None,
     ):
         self.folder, self.model, self.minutes, self.rate, self.decay = folder, model, minutes, rate, decay
         self.clip, self.warm_up = clip, warm_up
-        self.optimizer: torch.optim.Optimizer = optimizer or (
-            Muon(model, rate, weight_decay=weight_decay, shares=shares)
-            if muon
-            else torch.optim.AdamW(
-                model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True
-            )
+        self.optimizer = optimizer or torch.optim.AdamW(
+            model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True
         )
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.step, self.seconds = 0, 0.0

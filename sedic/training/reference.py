@@ -18,8 +18,9 @@ from ..metrics.fidelity import MS_SSIM_MIN_SIDE
 from ..reference.compact.prior import SUBSTEPS
 from ..reference.compact.refine import rounded
 from ..reference.compact.transforms import KNOTS, PIXEL, Transforms
-from .data import read_annotations
+from .data import centre, split
 from .loop import Run
+from .muon import Muon
 from .reference_data import ScaledCrops, karhunen_loeve, to_unit
 from .reference_integers import package, with_whole_weights
 from .reference_prior import LEAST_SCALE, Prior, Step, bits
@@ -100,7 +101,7 @@ def train(data: Path, out: Path, config: Config) -> Any:
     if fresh:
         start(model, crops)
     model.to(memory_format=torch.channels_last)
-    run = Run(out, model, config.minutes, config.rate, weight_decay=0.0, muon=True, shares=shares)
+    run = Run(out, model, config.minutes, config.rate, optimizer=_optimizer(model, config.rate))
     torch.manual_seed(config.seed + run.step)  # a resumed run sees other noise than it began with
 
     def losses() -> dict[str, Tensor]:
@@ -146,11 +147,10 @@ def blend(data: Path, run: Path, variant: Path, share: float, out: Path, config:
 
 def _pictures(data: Path, config: Config) -> tuple[Iterator[Tensor], list[np.ndarray]]:
     """Crops to train with, and the middles of the pictures that are left out."""
-    pictures = read_annotations(data)
-    validation, training = pictures[::90], [p for i, p in enumerate(pictures) if i % 90]
+    training, validation = split(data)
     side = config.longest_short_side
     crops = iter(ScaledCrops([p.pixels(side) for p in training], config.crop, config.batch, config.seed))
-    held_out = [_centre(p.pixels(side), config.crop) for p in validation]
+    held_out = [centre(p.pixels(side), config.crop) for p in validation]
     return crops, [p for p in held_out if p.shape[:2] == (config.crop, config.crop)]
 
 
@@ -178,7 +178,8 @@ def settle(codec: Codec, crops: Iterator[Tensor], out: Path, config: Config) -> 
     """Trains the entropy model further, on what the trained transforms give it, as the 8-bit integers it will be."""
     codec.requires_grad_(False)
     prior = codec.prior.requires_grad_(True).train()
-    run = Run(out, prior, config.settling_minutes, config.settling_rate, weight_decay=0.0, muon=True, shares=shares)
+    optimizer = _optimizer(prior, config.settling_rate)
+    run = Run(out, prior, config.settling_minutes, config.settling_rate, optimizer=optimizer)
 
     def losses() -> dict[str, Tensor]:
         x = next(crops)
@@ -200,6 +201,10 @@ def shares(name: str, parameter: nn.Parameter) -> float | None:
     if name.startswith(("transforms.analysis.linear", "transforms.synthesis.linear")):
         return 0.02
     return None if parameter.ndim == 4 else 0.5
+
+
+def _optimizer(model: nn.Module, rate: float) -> Muon:
+    return Muon(model, rate, weight_decay=0.0, shares=shares)
 
 
 def qualities(count: int) -> Tensor:
@@ -256,8 +261,3 @@ def start(codec: Codec, crops: Iterator[Tensor]) -> None:
             for step in prior.children():
                 assert isinstance(step, Step)
                 step.quality_last.values[index, symbols.shape[1] :] = scale
-
-
-def _centre(pixels: np.ndarray, side: int) -> np.ndarray:
-    top, left = (max(0, length - side) // 2 for length in pixels.shape[:2])
-    return pixels[top : top + side, left : left + side]

@@ -46,7 +46,7 @@ def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(tmp_path):
     def run(folder, steps):
         torch.manual_seed(0)
         model = nn.Linear(4, 2)
-        run = Run(folder, model, minutes=1e6, rate=0.01, muon=True)
+        run = Run(folder, model, minutes=1e6, rate=0.01, optimizer=Muon(model, 0.01))
         for step in range(run.step, steps):
             loss = model(torch.full((1, 4), step + 1.0)).square().sum()
             run.optimizer.zero_grad()
