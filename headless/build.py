@@ -88,12 +88,8 @@ def encoder(graph: Graph) -> tuple[Node, Node, Node]:
         image=original["IMAGE"], semantics=words["semantics"], detector="none", segmenter="none", **masks,
     )  # fmt: skip
     reference = graph.add(
-        "SEDIC_ReferenceEncode",
-        "Reference Encode",
-        column=2,
-        group="Encode",
-        image=original["IMAGE"],
-        codec=DEFAULT_CODEC,
+        "SEDIC_ReferenceEncode", "Reference Encode", column=2, group="Encode",
+        image=original["IMAGE"], codec=DEFAULT_CODEC,
     )  # fmt: skip
     pack = graph.add(
         "SEDIC_PackBitstream", "Pack Bitstream", column=3, group="File", shows=True,

@@ -20,7 +20,7 @@ from .semantics import Semantics, first_words
 MOST_LEVELS = 8  # of a text's length
 LEVEL_WORDS = 10  # or more, where that would be more levels
 
-Reference = TypeVar("Reference")
+Reference = TypeVar("Reference", covariant=True)
 
 
 class References(Protocol[Reference]):
@@ -31,8 +31,11 @@ class References(Protocol[Reference]):
         most_bytes: what the best of them takes at most.
     """
 
-    smallest: Reference
-    most_bytes: float
+    @property
+    def smallest(self) -> Reference: ...
+
+    @property
+    def most_bytes(self) -> float: ...
 
     def within(self, most_bytes: float) -> Reference:
         """The best of at most so many bytes, or ``smallest`` where there is none."""

@@ -130,22 +130,30 @@ class _CodecReferences:
         self._image, self._codec = image, codec
         self._made: dict[int, Reference] = {}
         self._least = codec.least_quality(image)
-        self.smallest = self._at(self._least)
-        best = codec.most_bytes(codec.qualities[-1], (image.shape[1], image.shape[0]))
-        self.most_bytes: float = len(self._at(codec.qualities[-1]).data) if best is None else best
+
+    @property
+    def smallest(self) -> Reference:
+        return self._at(self._least)
+
+    @property
+    def most_bytes(self) -> float:
+        return self._takes(self._codec.qualities[-1])
 
     def within(self, most_bytes: float) -> Reference:
         """The best of at most so many bytes: by the codec's promise where it gives one, else by trying."""
-        size = self._image.shape[1], self._image.shape[0]
         low, high = self._least, self._codec.qualities[-1]
         while low < high:
             middle = (low + high + 1) // 2
-            promised = self._codec.most_bytes(middle, size)
-            if (len(self._at(middle).data) if promised is None else promised) <= most_bytes:
+            if self._takes(middle) <= most_bytes:
                 low = middle
             else:
                 high = middle - 1
         return self._at(low)
+
+    def _takes(self, quality: int) -> int:
+        """Bytes, by the codec's promise where it gives one: only then nothing is coded for it."""
+        promised = self._codec.most_bytes(quality, (self._image.shape[1], self._image.shape[0]))
+        return len(self._at(quality).data) if promised is None else promised
 
     def _at(self, quality: int) -> Reference:
         if quality not in self._made:

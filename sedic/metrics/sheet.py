@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -74,6 +75,15 @@ def contact_sheet(
             place = (gap, y + gap // 2 + n * figure_height)
             draw.text(place, _fitted(line, figure_font, sheet_width - 2 * gap), _GREY, figure_font)
     return sheet
+
+
+def save_jpeg(sheet: Image.Image, to: Path, most_bytes: int) -> None:
+    """Writes ``sheet`` as the best JPEG below ``most_bytes``, or the smallest there is."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    for quality in range(92, 30, -4):
+        sheet.save(to, "JPEG", quality=quality, optimize=True, progressive=True)
+        if to.stat().st_size < most_bytes:
+            break
 
 
 def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -7,7 +7,7 @@ import pytest
 from headless.comfyui import PACK_NAME, load_failure
 
 
-@pytest.mark.parametrize("root", ["/home/me/{}", "/home/me/ComfyUI/custom_nodes/{}", r"C:\ComfyUI\custom_nodes\{}"])
+@pytest.mark.parametrize("root", ["/srv/{}", "/srv/ComfyUI/custom_nodes/{}", r"C:\ComfyUI\custom_nodes\{}"])
 def test_nodes_of_comfyui_that_fail_below_a_clone_are_not_the_packs(root):
     path = root.format(PACK_NAME) + "/.cache/comfyui-0.3.75/comfy_extras/nodes_audio.py"
     assert load_failure(f"Starting\nCannot import {path} module for custom nodes: No module named 'torchaudio'") is None

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from sedic.demo import PHOTOGRAPH
+from sedic.metrics import psnr
 from sedic.reference import CodecError, codec_by_name, obu
 from sedic.reference import av1 as av1_module
 from sedic.reference.av1 import search, stream
@@ -29,10 +30,6 @@ def photograph() -> np.ndarray:
     """The demo's photograph at a quarter of its size, (100, 150, 3) uint8: quick."""
     with Image.open(PHOTOGRAPH) as image:
         return np.asarray(image.convert("RGB").resize((150, 100), Image.Resampling.LANCZOS))
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
 
 
 def ramp(width: int, height: int) -> np.ndarray:

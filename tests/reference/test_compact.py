@@ -17,6 +17,7 @@ from PIL import Image
 from sedic import codec as files
 from sedic.bitstream import BitstreamError, SedicFile
 from sedic.demo import PHOTOGRAPH
+from sedic.metrics import psnr
 from sedic.reference import CodecError, codec_by_name
 from sedic.reference.compact import codec as compact_module
 from sedic.reference.compact import refine
@@ -58,10 +59,6 @@ def photograph() -> np.ndarray:
 @pytest.fixture(scope="module")
 def by_quality(codec, photograph) -> dict[int, bytes]:
     return {quality: codec.encode(photograph, quality) for quality in QUALITIES}
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
 
 
 def test_more_quality_gives_more_bytes_and_a_better_picture(codec, photograph, by_quality):
@@ -112,12 +109,8 @@ def test_noise_and_flat_pictures_are_coded(codec):
     checks = np.kron(np.indices((4, 6)).sum(0)[..., None] % 2 * 255, np.ones((16, 16, 3))).astype(np.uint8)
     for picture in (noise, checks, np.full((64, 96, 3), 255, np.uint8)):
         assert codec.decode(codec.encode(picture, 57), (96, 64), 57).shape == picture.shape
-    assert (
-        psnr(
-            np.full((64, 96, 3), 200), codec.decode(codec.encode(np.full((64, 96, 3), 200, np.uint8), 57), (96, 64), 57)
-        )
-        > 30
-    )
+    flat = np.full((64, 96, 3), 200, np.uint8)
+    assert psnr(flat, codec.decode(codec.encode(flat, 57), (96, 64), 57)) > 30
 
 
 def test_cut_bytes_are_a_picture_too_which_the_check_values_of_the_file_tell(codec, by_quality):

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import SedicError
-from ...metrics.sheet import contact_sheet
+from ...metrics.sheet import contact_sheet, save_jpeg
 from ...picture import read_picture
 from . import tables
 from .points import TARGET, TARGETS, Point, Task
@@ -63,12 +63,7 @@ def sheet(own: str, rival: str, found: Sequence[tuple[Task, Point, Task, Point]]
             label = f"{name}, {result.bytes} bytes\n{result.psnr:.2f} dB, MS-SSIM {result.ms_ssim:.4f}"
             panels.append((label, _shown(Image.fromarray(read_picture(each.decoded)))))
     title = f"References of {TARGET / 1000:g} bit per pixel: {own} and the best ordinary codec"
-    image = contact_sheet(panels, 3, title, panel_width=_PANEL)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    for quality in range(92, 30, -4):
-        image.save(to, "JPEG", quality=quality, optimize=True, progressive=True)
-        if to.stat().st_size < _MOST_BYTES:
-            break
+    save_jpeg(contact_sheet(panels, 3, title, panel_width=_PANEL), to, _MOST_BYTES)
 
 
 def _shown(picture: Image.Image) -> Image.Image:

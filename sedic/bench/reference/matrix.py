@@ -19,8 +19,9 @@ import numpy as np
 from ...errors import SedicError
 from ...picture import read_picture
 from ...reference import codec_by_name
+from ...training.data import centre
+from ..processes import call
 from .papers import PAPERS, Symbols
-from .processes import call
 
 CAPABILITIES = ("default", "avx2", "avx512")
 THREADS, ONEDNN, PRECISIONS = (1, 2), (True, False), ("float32", "bfloat16")
@@ -219,5 +220,4 @@ def _picture(path: str, crop: int | None) -> np.ndarray:
     image = read_picture(Path(path))
     if crop is None:
         return image
-    top, left = (max(0, (side - crop) // 2) for side in image.shape[:2])
-    return np.ascontiguousarray(image[top : top + crop, left : left + crop])
+    return np.ascontiguousarray(centre(image, crop))

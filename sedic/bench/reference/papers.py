@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ...reference import codec_by_name
+from ...reference import CodecError, codec_by_name
+from ...reference.cheng2020 import network
 from .points import PAPERS
 
 QUALITY = 1
@@ -22,8 +23,8 @@ _LATENTS, _SCALES = 2, 30
 def available() -> bool:
     """Whether CompressAI is installed."""
     try:
-        import compressai.models  # noqa: F401  # a half installed one fails here
-    except ImportError:
+        network()
+    except CodecError:  # a half installed one fails, too
         return False
     return True
 
@@ -36,18 +37,17 @@ def weights_folder(given: Path | None, out: Path) -> tuple[Path, str]:
     path = folder / PAPERS / f"q{QUALITY}.pth"
     if not path.is_file():
         import torch
-        from compressai.models import Cheng2020Attention
 
         torch.manual_seed(0)
-        network = Cheng2020Attention(N=_CHANNELS).eval()
+        model = network()(N=_CHANNELS).eval()
         with torch.no_grad():
-            network.g_a[-2].weight.mul_(_LATENTS)
-            for parameter in network.entropy_parameters[-1].parameters():
+            model.g_a[-2].weight.mul_(_LATENTS)
+            for parameter in model.entropy_parameters[-1].parameters():
                 parameter[:_CHANNELS].mul_(_SCALES)
-        network.update(force=True)
+        model.update(force=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        torch.save(network.state_dict(), partial)
+        torch.save(model.state_dict(), partial)
         partial.replace(path)
     return folder, "random weights"
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from ...picture import read_picture
 from ...reference import codec_by_name
+from ..processes import call, peak_memory
 from .points import PAPERS
-from .processes import call, peak_memory
 
 SIDES = (512, 1024, 2048, 4096)
 REPEATS, THREADS = 5, 2

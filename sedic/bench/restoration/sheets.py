@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ...errors import SedicError
-from ...metrics.sheet import contact_sheet
+from ...metrics.sheet import contact_sheet, save_jpeg
 from ...picture import read_picture
 from . import work
 from .scenes import Scene, held_out
@@ -99,10 +99,5 @@ def _cells(path: Path, row: int) -> list[Image.Image]:
 
 
 def _save(sheet: Image.Image, to: Path) -> None:
-    """As the best JPEG below :data:`_MOST_BYTES`."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    for quality in range(92, 30, -4):
-        sheet.save(to, "JPEG", quality=quality, optimize=True, progressive=True)
-        if to.stat().st_size < _MOST_BYTES:
-            break
+    save_jpeg(sheet, to, _MOST_BYTES)
     print(f"{to}: {sheet.width}×{sheet.height}, {to.stat().st_size} bytes")

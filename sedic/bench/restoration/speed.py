@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from ...codec import encode
-from ...errors import SedicError
+from ..processes import call, command
 from .scenes import Scene
 
 RUNS: dict[str, tuple[int, list[str]]] = {
@@ -22,16 +19,6 @@ RUNS: dict[str, tuple[int, list[str]]] = {
     "default, bfloat16, one thread": (1, ["--precision", "bfloat16"]),
 }
 """By name: threads, and options of ``sedic decode``."""
-
-_PROGRAM = """
-import json, resource, sys, time
-from sedic.cli import main
-started = time.monotonic()
-status = main(sys.argv[1:])
-spent = resource.getrusage(resource.RUSAGE_SELF)
-peak = spent.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(json.dumps([status, time.monotonic() - started, spent.ru_utime + spent.ru_stime, peak]))
-"""
 
 
 def speed_table(scene: Scene, folder: Path) -> Iterator[str]:
@@ -71,13 +58,5 @@ def decode_seconds(file: Path, picture: Path, threads: int, options: list[str]) 
     Raises:
         SedicError: it failed.
     """
-    command = [sys.executable, "-c", _PROGRAM, "decode", str(file), "-o", str(picture), *options]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        status, seconds, busy, memory = json.loads(done.stdout.splitlines()[-1])
-        if status == 0:
-            return seconds, busy, memory
-    raise SedicError(
-        f"Decoding for the table of speed failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}"
-    )
+    arguments = ["decode", str(file), "-o", str(picture), *options]
+    return tuple(call(command, {"OMP_NUM_THREADS": str(threads)}, arguments=arguments))

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from ...bitstream import SedicFile
-from ...codec import decode, encode, pack, reference_of, reference_within, to_image, to_pixels
+from ...codec import Reference, decode, encode, pack, reference_of, reference_within, to_image, to_pixels
+from ...reference.av1 import Av1
 from ...restoration import stages
 from ...restoration.settings import Settings
 from ...semantics import Limits, Semantics
@@ -50,6 +51,7 @@ class Case:
     models: Any
     settings: Settings
     _finals: dict[tuple[int, str], np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _coded: dict[str, Reference] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def file(self) -> SedicFile:
@@ -81,6 +83,14 @@ class Case:
             return self.decoded(replace(self.file, semantics=semantics))
         found = stages.decode(self.models, self.after[objects], Semantics(overall), self.settings)
         return to_pixels(list(found)[-1].image)
+
+    def coded(self, codec: str) -> Reference:
+        """The best reference by a codec of at most the bytes that ``av1`` may use by default."""
+        if codec not in self._coded:
+            av1, (height, width) = Av1(), self.scene.pixels.shape[:2]
+            budget = av1.most_bytes(av1.default_quality, (width, height))
+            self._coded[codec] = reference_within(self.scene.pixels, codec, budget)
+        return self._coded[codec]
 
     def saying(self, semantics: Semantics) -> SedicFile:
         """The default file with these words and masks instead, read from its bytes."""
@@ -122,11 +132,10 @@ def _equal_bytes(case: Case) -> Result:
 
 
 def _by(codec: str, decoded: bool) -> Callable[[Case], Result]:
-    """The default file with a reference of :data:`REFERENCE_BUDGET` by ``codec``: its picture, or the restored one."""
+    """The default file with its reference by ``codec``, see :meth:`Case.coded`: its picture, or the restored one."""
 
     def make(case: Case) -> Result:
-        height, width = case.scene.pixels.shape[:2]
-        reference = reference_within(case.scene.pixels, codec, REFERENCE_BUDGET * height * width // 8000)
+        reference = case.coded(codec)
         file = SedicFile.from_bytes(pack(reference, case.file.semantics).to_bytes())
         pixels = case.decoded(file) if decoded else reference.picture()
         return Result(pixels, bytes_of(file))
@@ -175,7 +184,6 @@ def bytes_of(file: SedicFile) -> int:
 
 SWAPPED = "swapped words"
 CODECS = ("av1", "compact")  # that can stand behind the reference without anybody's weights
-REFERENCE_BUDGET = 18  # thousandths of a bit per pixel, where these are compared
 VARIANTS: dict[str, Callable[[Case], Result]] = {
     "reference": _reference,
     "final": _full,

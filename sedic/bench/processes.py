@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import SedicError
+from ..errors import SedicError
 
 _PROGRAM = """
 import json, sys
@@ -28,7 +29,7 @@ def call(function: Any, environment: Mapping[str, str], **arguments: Any) -> Any
         SedicError: it failed, with the last line that it said.
     """
     command = [sys.executable, "-c", _PROGRAM, function.__module__, function.__name__]
-    own = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *_paths()])} | dict(environment)
+    own = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *_paths()])} | dict(environment)
     done = subprocess.run(command, env=own, input=json.dumps(arguments), capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip() or f"status {done.returncode}").splitlines()[-1]
@@ -39,6 +40,20 @@ def call(function: Any, environment: Mapping[str, str], **arguments: Any) -> Any
 def _paths() -> list[str]:
     """Where this process was told to look for packages."""
     return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
+def command(arguments: list[str]) -> tuple[float, float, int]:
+    """Seconds, processor seconds and peak memory of the ``sedic`` that this process becomes; for :func:`call`.
+
+    Raises:
+        SystemExit: the command failed.
+    """
+    from ..cli import main
+
+    started = time.monotonic()
+    if status := main(arguments):
+        sys.exit(status)
+    return time.monotonic() - started, time.process_time(), peak_memory()
 
 
 def peak_memory() -> int:
