@@ -47,7 +47,7 @@ class ReferenceEncode(io.ComfyNode):
                                "av1-slow: the same after a long search. cheng2020-attn needs weights of yours."),
                 io.Int.Input("quality", default=0, min=0, max=255,
                              tooltip="0 is the codec's default. av1: the budget in thousandths of a bit per pixel "
-                             "(18 is the default); cheng2020-attn: 1 to 6; compact: 1 to 57."),
+                             "(18 is the default); cheng2020-attn: 1 to 6; compact: 1 to 69."),
             ],
             outputs=[ReferenceSocket.Output(display_name="reference", tooltip="Wire it to Pack Bitstream.")],
         )  # fmt: skip

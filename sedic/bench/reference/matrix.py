@@ -19,6 +19,7 @@ import numpy as np
 from ...errors import SedicError
 from ...picture import read_picture
 from ...reference import codec_by_name
+from ...reference.compact import Compact
 from ...training.data import centre
 from ..processes import call
 from .papers import PAPERS, Symbols
@@ -171,7 +172,7 @@ def write(
     """In a process of its own: the streams of all pictures that could be written, and the instruction set."""
     import torch
 
-    coder, streams = _coder(codec, models, threads, onednn), {}
+    coder, streams = _coder(codec, models, threads, onednn, precision), {}
     for path in pictures:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             streams[Path(path).stem] = coder.encode(_picture(path, crop), quality).hex()
@@ -185,7 +186,7 @@ def read(
     """In a process of its own: digests of what is in all streams of all pictures."""
     import torch
 
-    coder, found = _coder(codec, models, threads, onednn), {}
+    coder, found = _coder(codec, models, threads, onednn, precision), {}
     for path in pictures:
         image = _picture(path, crop)
         size, digests = (image.shape[1], image.shape[0]), {}
@@ -207,13 +208,18 @@ def digest(symbols: Iterable[np.ndarray]) -> str:
     return total.hexdigest()[:16]
 
 
-def _coder(codec: str, models: str | None, threads: int, onednn: bool) -> Any:
+def _coder(codec: str, models: str | None, threads: int, onednn: bool, precision: str) -> Any:
     import torch
 
     torch.set_num_threads(threads)
     torch.backends.mkldnn.enabled = onednn  # type: ignore[assignment]
     folder = None if models is None else Path(models)
-    return Symbols(folder or Path()) if codec == PAPERS else codec_by_name(codec, folder)
+    if codec == PAPERS:
+        return Symbols(folder or Path())
+    coder = codec_by_name(codec, folder)
+    if isinstance(coder, Compact):  # which otherwise takes what the processor is quick in
+        coder.bfloat16 = precision == "bfloat16"
+    return coder
 
 
 def _picture(path: str, crop: int | None) -> np.ndarray:

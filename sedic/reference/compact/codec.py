@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from .symbols import Latents, read, write
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "compact.safetensors"
 STRIDE = 32  # both sides' divisor
-# Pixels that are taken at once, in each direction, and what is seen around them: they bound the memory. Gradients take
-# most, and what the encoder does may be a little worse at a border; the decoder sees nearly all that there is to see.
-DECODED, ANALYSED, REFINED = (384, 96), (512, 96), (384, 32)
+# Pixels that are taken at once, in each direction, and what is seen around them: they bound the memory. What the encoder
+# does may be a little worse at a border; the decoder sees nearly all that there is to see.
+DECODED, ANALYSED, REFINED = (768, 96), (768, 96), (768, 32)
+BEYOND = 12  # qualities above the last that was trained: what depends on the quality goes on along its last line
 LATENTS = (32, 16)  # how much smaller than the picture they are
 Tile = tuple[slice, slice]  # rows and columns
 FACTOR = ".factor"  # a tensor of this name holds the scales of 8-bit rows
@@ -36,7 +38,7 @@ class Weights:
         transforms: :class:`.transforms.Transforms`.
         prior: the entropy model's networks.
         distribution: its probabilities.
-        trade_offs: λ at each trained quality: bits per pixel that a squared error of one grey level is worth.
+        trade_offs: λ at each quality: bits per pixel that a squared error of one grey level is worth.
         fingerprint: one byte: weights that are released never change, so that few can be mistaken for them.
     """
 
@@ -45,6 +47,18 @@ class Weights:
     distribution: Distribution
     trade_offs: np.ndarray
     fingerprint: bytes
+
+    @cached_property
+    def in_bfloat16(self) -> Any:
+        """The transforms with convolutions in bfloat16, for the encoder: autocast would convert them every time."""
+        import torch
+
+        with torch.inference_mode(False):
+            transforms = copy.deepcopy(self.transforms)
+            for module in transforms.modules():
+                if isinstance(module, torch.nn.Conv2d):
+                    module.bfloat16()
+        return transforms
 
 
 class Compact:
@@ -58,7 +72,7 @@ class Compact:
     name = "compact"
     id = 3
     default_quality = 28
-    qualities = range(1, 7 * SUBSTEPS + 2)
+    qualities = range(1, 7 * SUBSTEPS + 2 + BEYOND)
     bfloat16: bool | None = None
 
     def __init__(self, models: Path | None = None) -> None:
@@ -78,19 +92,19 @@ class Compact:
         check_image(image)
         check_quality(self, quality)
         weights = _weights()
-        transforms = weights.transforms
+        half = computes_in_bfloat16() if self.bfloat16 is None else self.bfloat16
+        transforms = weights.in_bfloat16 if half else weights.transforms
         padded = np.pad(image, [*((0, -n % STRIDE) for n in image.shape[:2]), (0, 0)], mode="edge")
         step = torch.tensor([(quality - 1) / SUBSTEPS])
 
         def pixels(tile: Tile) -> torch.Tensor:
             values = torch.from_numpy(np.ascontiguousarray(padded[tile])).permute(2, 0, 1)[None]
-            return ((values.float() - 127.5) / PIXEL).contiguous(memory_format=torch.channels_last)
+            return values.contiguous().float().sub_(127.5).div_(PIXEL)
 
         def analyse(tile: Tile) -> list[torch.Tensor]:
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
                 return [y[0] for y in transforms.latents(pixels(tile), step)]
 
-        half = computes_in_bfloat16() if self.bfloat16 is None else self.bfloat16
         coarse, fine = _in_tiles(padded.shape[:2], analyse, LATENTS, *ANALYSED)
         symbols = rounded(torch.from_numpy(coarse)).numpy(), rounded(torch.from_numpy(fine)).numpy()
         expected = expectations(weights.prior, symbols, quality - 1)
@@ -231,10 +245,11 @@ def _weights() -> Weights:
             transforms.eval().requires_grad_(False)
         prior, distribution = Prior(parts["prior"]), Distribution(parts["table"]["distribution"])
         trade_offs = parts["table"]["trade_offs"]
+        beyond = trade_offs[-1] * (trade_offs[-1] / trade_offs[-2]) ** np.arange(1, BEYOND + 1)
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CodecError(f"The weights {WEIGHTS} cannot be used ({reason}); install the package again.") from error
-    return Weights(transforms, prior, distribution, trade_offs, digest.digest()[:1])
+    return Weights(transforms, prior, distribution, np.concatenate([trade_offs, beyond]), digest.digest()[:1])
 
 
 def _floats(values: np.ndarray, factors: np.ndarray | None) -> Any:

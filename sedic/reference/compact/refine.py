@@ -77,16 +77,21 @@ def refined(
             ]
         symbols = [k.detach().requires_grad_(True) for k in symbols]
         coarse, fine = symbols
-        # Of a scalar: given gradients to begin with, PyTorch imports SymPy, 30 MB.
-        error = (transforms.pictures(coarse, fine, quality) - pixels).square().sum()
+        pictures = transforms.pictures(coarse, fine, quality)
+        # Half the squared error's gradient, as a scalar's: given gradients to begin with, PyTorch imports SymPy, 30 MB.
+        error = torch.dot(pictures.flatten(), (pictures.detach() - pixels).flatten())
         gradients = torch.autograd.grad(error, symbols)
-        wanted = [(k - PACE / 2 * g / s.square()).detach() for k, g, s in zip(symbols, gradients, steps, strict=True)]
+        wanted = [(k - PACE * g / s.square()).detach() for k, g, s in zip(symbols, gradients, steps, strict=True)]
     return wanted
 
 
 def _nearest(wanted: Tensor, now: Tensor, mean: Tensor, scale: Tensor, worth: Tensor) -> Tensor:
     """Of 0, the symbol as it is and the whole numbers around the wanted one that of least bits plus weighed error."""
-    candidates = torch.stack([torch.zeros_like(wanted), now.detach(), wanted.floor(), wanted.floor() + 1])
-    off = (candidates - mean).abs()
-    cost = logistic_bits(off, scale) + worth[:, None, None] * (candidates - wanted).square()
-    return candidates.gather(0, cost.argmin(0)[None])[0]
+    result = torch.zeros_like(wanted)
+    # Elsewhere 0 is nearest and likeliest, and most symbols are there.
+    busy = ((wanted.abs() > 0.3) | (now != 0) | (mean.abs() > 0.5)[None]).nonzero(as_tuple=True)
+    wanted, now, mean, scale = wanted[busy], now.detach()[busy], mean[busy[1:]], scale[busy[1:]]
+    candidates = torch.stack([torch.zeros_like(wanted), now, wanted.floor(), wanted.floor() + 1])
+    cost = logistic_bits((candidates - mean).abs(), scale) + worth[busy[1]] * (candidates - wanted).square()
+    result[busy] = candidates.gather(0, cost.argmin(0)[None])[0]
+    return result

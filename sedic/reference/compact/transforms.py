@@ -40,7 +40,7 @@ class Conv(nn.Conv2d):
 
 
 class _Frozen(torch.autograd.Function):
-    """A convolution, and its gradient with respect to its input: another one, with the weights turned round."""
+    """A convolution, and its gradient with respect to its input alone."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -50,24 +50,7 @@ class _Frozen(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (weight,), (gradient,) = ctx.saved_tensors, gradients
-        turned = weight.flip(2, 3).transpose(0, 1).to(gradient.dtype)
-        turned = turned.contiguous(memory_format=torch.channels_last)
-        return F.conv2d(gradient, turned, padding=weight.shape[-1] // 2), None, None
-
-
-class _Leaky(torch.autograd.Function):
-    """Leaky ReLU that keeps signs only."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: float) -> Tensor:
-        ctx.slope = slope
-        ctx.save_for_backward(x < 0)
-        return F.leaky_relu(x, slope)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (negative,), (gradient,) = ctx.saved_tensors, gradients
-        return torch.where(negative, gradient * ctx.slope, gradient), None
+        return F.conv_transpose2d(gradient, weight.to(gradient.dtype), padding=weight.shape[-1] // 2), None, None
 
 
 class Knots(nn.Module):
@@ -97,8 +80,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) -> the same shape."""
-        leaky = F.leaky_relu if self.narrow.weight.requires_grad else _Leaky.apply
-        return x + self.widen(leaky(self.middle(leaky(self.narrow(x), SLOPE)), SLOPE))
+        hidden = F.leaky_relu_(self.middle(F.leaky_relu_(self.narrow(x), SLOPE)), SLOPE)
+        return x + self.widen(hidden)
 
 
 def blocks(channels: int, count: int) -> nn.Sequential:
@@ -166,7 +149,7 @@ class Synthesis(nn.Module):
         h = self.thirtysecond(self.coarse(coarse / (4 * STEP)) + self.quality[0](quality))
         h = F.pixel_shuffle(self.up(h), 2) + self.fine(fine / STEP) + self.quality[1](quality)
         h = F.pixel_shuffle(self.up_again(self.sixteenth(h)), 2) + self.quality[2](quality)
-        return x + 0.25 * F.pixel_shuffle(self.leave(self.eighth(h)), 8).float()
+        return x + F.pixel_shuffle(0.25 * self.leave(self.eighth(h)), 8).float()
 
 
 class Transforms(nn.Module):
