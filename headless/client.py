@@ -157,9 +157,12 @@ class Client:
     def _queue(self, workflow: dict[str, Any], titles: dict[str, str]) -> str:
         body = json.dumps({"prompt": workflow, "client_id": self.id}).encode()
         try:
-            answer = json.loads(self._request("/prompt", body, {"Content-Type": "application/json"}))
+            answer = json.loads(self._request("/prompt", body, JSON))
         except _Refused as error:
             raise ClientError(why_invalid(error.body, titles)) from error
+        if answer.get("node_errors"):  # of some outputs; the server would run the others and call it a success
+            self._request("/queue", json.dumps({"delete": [answer["prompt_id"]]}).encode(), JSON)
+            raise ClientError(why_invalid(json.dumps(answer).encode(), titles))
         return answer["prompt_id"]
 
     def _collect(self, prompt: str, titles: dict[str, str], run: Run) -> None:
@@ -191,6 +194,9 @@ class Client:
     def _dead(self, error: Exception) -> ClientError:
         reason = getattr(error, "reason", error)
         return ClientError(f"No ComfyUI answers at {self.server} ({reason}); start it there or give its URL.")
+
+
+JSON = {"Content-Type": "application/json"}
 
 
 class _Refused(ClientError):

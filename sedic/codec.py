@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from .restoration.stages import Stage
 
 EMBEDDED_SETTINGS = {
-    "object_steps": 6, "overall_steps": 8, "object_scale": 1.0, "overall_scale": 1.0, "working_size": 1024,
+    "object_steps": 4, "overall_steps": 4, "object_scale": 1.0, "overall_scale": 1.0, "working_size": 1024,
 }  # fmt: skip
-"""What suits the embedded models: too little trained for classifier-free guidance, and noisier with more steps; small
-enough to see a photograph whole, although they were trained on a quarter of its side."""
-EMBEDDED_GUIDANCE = {"eta": 200.0, "t_prime": 0.0}
-"""Likewise, of Eq. 3, in all steps: the least tried that halves the mean energy of Eq. 2 to the end of a stage, from
-0.704 to 0.345 over the 48 objects of 16 Kodak pictures (`python -m sedic.bench decoder`); half of them leave 0.422."""
+"""What suits the embedded models: too little trained for classifier-free guidance; farther from the original with more
+steps, and off in colour with fewer, the more so the larger the picture; small enough to see a photograph whole."""
+EMBEDDED_GUIDANCE = {"eta": 800.0, "t_prime": 0.0}
+"""Likewise, of Eq. 3, in all steps: about the least that halves the mean energy of Eq. 2 to the end of a stage, from
+0.699 to 0.350 over the 48 objects of 16 Kodak pictures (`python -m sedic.bench decoder`)."""
 
 
 @dataclass(frozen=True)

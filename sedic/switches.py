@@ -12,7 +12,7 @@ from .restoration.settings import (
     ATTENTION_LAYERS,
     CONDITIONS,
     PRECISIONS,
-    PREVIEW_STEPS,
+    PREVIEW,
     REDUCTIONS,
     STARTS,
     GuidanceSettings,
@@ -40,8 +40,7 @@ def add_switches(parser: argparse.ArgumentParser) -> None:
 
     stages = parser.add_argument_group("stages (Algorithm 1)")
     steps = f"default: {plain.object_steps}, and fewer for the embedded models"
-    quick = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in PREVIEW_STEPS.items())
-    stages.add_argument("--preview", action="store_true", help=f"for a quick look: at most {quick}, unless given")
+    stages.add_argument("--preview", action="store_true", help=f"for a quick look: {PREVIEW:.0%} of the default steps")
     stages.add_argument("--object-steps", type=int, metavar="N", help=steps)
     stages.add_argument("--overall-steps", type=int, metavar="N", help=f"default: {plain.overall_steps}, likewise")
     stages.add_argument(
@@ -107,7 +106,7 @@ def settings_from(options: argparse.Namespace, settings: Settings) -> Settings:
         guidance["through_control"] = False
     same = ("object_steps", "overall_steps", "negative", "sampler", "scheduler", "strength", "seed", "soft_edge",
             "working_size")  # fmt: skip
-    quick = {name: min(steps, getattr(settings, name)) for name, steps in PREVIEW_STEPS.items()}
+    quick = {name: max(1, round(PREVIEW * getattr(settings, name))) for name in ("object_steps", "overall_steps")}
     chosen: dict[str, Any] = quick if options.preview else {}
     chosen |= _given(options, overall_cfg="overall_scale", **{name: name for name in same})
     for name in ("order", "condition", "start", "tokens"):

@@ -25,8 +25,8 @@ REDUCTIONS = ("mean", "max", "sum")
 token had a step of its own, so that a longer name is guided harder."""
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 """Of the network and its ControlNet; ``auto`` is bfloat16 on a processor that computes in it, else float32."""
-PREVIEW_STEPS = {"object_steps": 4, "overall_steps": 8}
-"""For a quick look."""
+PREVIEW = 0.4
+"""Share of the steps that is enough for a quick look: 4 and 8 of 10 and 20."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ..models.embedded import TEXT_ENCODER, load, new_controlnet, new_text_encod
 from .examples import Examples, encode
 from .loop import Run
 from .muon import Muon
-from .perceptual import FeatureDistance
+from .perceptual import Features, distances
 from .places import energy_of_places, watched_attention
 from .samples import sample_sheet
 from .scenes import prepare
@@ -48,6 +48,8 @@ class Config:
 
 class TextEncoder(nn.Module):
     """The text encoder with a record of the tokens it has seen, so that only those need to be shipped."""
+
+    trained_tokens: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +84,7 @@ class Perception:
 
     def __init__(self, decoder: nn.Module, config: Config, kept: Tensor):
         self.decoder = decoder.requires_grad_(False).to(memory_format=torch.channels_last)
-        self.distance, self.config, self.kept = FeatureDistance(), config, kept
+        self.features, self.config, self.kept = Features(), config, kept
 
     def __call__(self, batch: dict[str, Tensor], predicted: Tensor) -> Tensor:
         signal = self.kept[batch["time"]]
@@ -97,14 +99,16 @@ class Perception:
         clean = part * batch["z"][rows] - (1 - part**2).sqrt() * predicted[rows]
         with torch.autocast("cpu", torch.bfloat16):
             ours, true = (self.decoder(latent[window]) for latent in (clean, batch["target"][rows]))
-            return self.config.perceptual * (signal[rows] * self.distance(ours, true)).mean()
+            with torch.no_grad():
+                of_true = self.features(true)
+            return self.config.perceptual * (signal[rows] * distances(self.features(ours), of_true).sum(0)).mean()
 
 
 def errors(
     networks: Networks, batch: dict[str, Tensor], weight: float, perception: Perception | None = None
 ) -> dict[str, Tensor]:
     """The error of v, the weighted energy of the names' places, and what ``perception`` says."""
-    networks.text.trained_tokens[batch["tokens"].flatten()] = True  # type: ignore[operator]
+    networks.text.trained_tokens[batch["tokens"].flatten()] = True
     with watched_attention(networks.unet) as kept, torch.autocast("cpu", torch.bfloat16):
         predicted = networks(*(batch[name] for name in ("z", "time", "tokens", "condition", "strength"))).float()
     terms = {
@@ -147,8 +151,8 @@ def train(data: Path, out: Path, config: Config) -> Networks:
             for rows in examples.held_out.split(32)[:4]
         ]
         torch.set_rng_state(state)
-        sample_sheet(average, examples, perception.decoder, out, run.step)
-        return {f"held_out_{name}": float(np.mean([f[name].item() for f in found])) for name in found[0]}
+        figures = {f"held_out_{name}": float(np.mean([f[name].item() for f in found])) for name in found[0]}
+        return figures | sample_sheet(average, examples, perception.decoder, perception.features, out, run.step)
 
     run.train(losses, validate, every_minutes=9)
     save("unet", run.average.unet, out)

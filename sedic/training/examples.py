@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,21 +12,29 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..models.embedded import TEXT_ENCODER, load, tokenizer
+from ..reference.registry import DEFAULT_CODEC, codec_by_name
 from ..restoration.schedules import noise_levels
 from ..restoration.settings import NEGATIVE
 from .data import to_tensor
 
-if TYPE_CHECKING:
-    from .diffusion import Config
-
+_NEAR = 8  # qualities around the default codec's default that half of its references have
+_BY_DEFAULT_CODEC = 0.6  # of the conditions, are what the default codec leaves
 _LENGTH = TEXT_ENCODER["max_position_embeddings"]
+
+
+class Odds(Protocol):
+    """Shares of the examples, as a training's configuration gives them."""
+
+    no_text: float
+    no_condition: float
+    degraded_share: float  # targets that stay degraded, named by the negative prompt
 
 
 class Texts:
     """Prompts with the places of their names, from what :mod:`.scenes` said of a crop."""
 
-    def __init__(self, words: list[dict[str, list[str]]], config: Config):
-        self.words, self.config, self.tokenizer = words, config, tokenizer()
+    def __init__(self, words: list[dict[str, list[str]]], odds: Odds):
+        self.words, self.odds, self.tokenizer = words, odds, tokenizer()
         self._cache: dict[str, list[int]] = {}
 
     def _ids(self, text: str) -> list[int]:
@@ -44,7 +52,7 @@ class Texts:
         """
         said = self.words[row]
         seen = [k for k in range(len(said["names"])) if masks[k].mean() > 0.02 and masks[k].max() > 0.5]
-        if random.random() < self.config.no_text:
+        if random.random() < self.odds.no_text:
             return []
         if seen and random.random() < 0.5:
             k = int(random.choice(seen))
@@ -71,28 +79,43 @@ class Texts:
         return torch.tensor(tokens), places
 
 
+def compact_reference(pixels: np.ndarray, seed: int) -> np.ndarray:
+    """What the default reference keeps of a crop, (H, W, 3) uint8: half of them near its default quality."""
+    random, codec = np.random.default_rng(seed), codec_by_name(DEFAULT_CODEC)
+    first, middle, last = codec.qualities[0], codec.default_quality, codec.qualities[-1]
+    near = random.random() < 0.5
+    quality = int(random.integers(middle - _NEAR, middle + _NEAR + 1) if near else random.integers(first, last + 1))
+    return codec.decode(codec.encode(pixels, quality), (pixels.shape[1], pixels.shape[0]), quality)
+
+
 @torch.no_grad()
 def encode(out: Path, autoencoder: Path) -> None:
-    """Encodes ``crops.npy`` once: ``latents.npy`` (N, 3, C, h, w) float16."""
+    """Encodes ``crops.npy`` once, and what :func:`compact_reference` leaves of each: ``latents.npy``.
+
+    It is (N, 4, C, h, w) float16: the original, two AV1 references and one by the default codec.
+    """
     encoder = load("autoencoder", autoencoder).encoder.to(memory_format=torch.channels_last)
     crops = np.load(out / "crops.npy", mmap_mode="r")
     latents = []
     for start in tqdm(range(0, len(crops), 8), "encoding pictures"):
-        images = to_tensor(np.concatenate(crops[start : start + 8])).contiguous(memory_format=torch.channels_last)
+        part = crops[start : start + 8]
+        references = [compact_reference(np.ascontiguousarray(c[0]), start + i) for i, c in enumerate(part)]
+        images = to_tensor(np.concatenate([part, np.stack(references)[:, None]], 1).reshape(-1, *part.shape[2:]))
         with torch.autocast("cpu", torch.bfloat16):
-            encoded = encoder(images).float()
-        latents.append(encoded.half().numpy().reshape(-1, crops.shape[1], *encoded.shape[1:]))
+            encoded = encoder(images.contiguous(memory_format=torch.channels_last)).float()
+        latents.append(encoded.half().numpy().reshape(len(part), -1, *encoded.shape[1:]))
     np.save(out / "latents.npy", np.concatenate(latents))
 
 
 class Examples:
     """Batches from the folder that :func:`prepare` and :func:`encode` filled."""
 
-    def __init__(self, folder: Path, config: Config):
+    def __init__(self, folder: Path, odds: Odds):
+        self.crops = np.load(folder / "crops.npy", mmap_mode="r")
         self.latents = torch.from_numpy(np.load(folder / "latents.npy"))
         self.masks = torch.from_numpy(np.load(folder / "masks.npy"))
-        self.texts = Texts(json.loads((folder / "words.json").read_text(encoding="utf-8")), config)
-        self.config = config
+        self.texts = Texts(json.loads((folder / "words.json").read_text(encoding="utf-8")), odds)
+        self.odds = odds
         self.held_out = torch.arange(0, len(self.latents), 60)
         self.training = torch.tensor([i for i in range(len(self.latents)) if i % 60])
         self.kept = 1 / (1 + noise_levels() ** 2).sqrt()  # of the signal, at each training step
@@ -113,18 +136,21 @@ class Examples:
         windows = [(..., slice(t, t + side), slice(left, left + side)) for t, left in zip(tops, lefts, strict=True)]
         latents = torch.stack([self.latents[row][w] for row, w in zip(rows, windows, strict=True)]).float()
         masks = torch.stack([self.masks[row][w] for row, w in zip(rows, windows, strict=True)]).float() / 255
-        target, condition = latents[:, 0].clone(), latents[torch.arange(count), 1 + random.integers(2, size=count)]
+        # Two of the references are AV1's, the last one is by the default codec.
+        final = latents.shape[1] - 1
+        chosen = np.where(random.random(count) < _BY_DEFAULT_CODEC, final, random.integers(1, final, size=count))
+        target, condition = latents[:, 0].clone(), latents[torch.arange(count), torch.from_numpy(chosen)]
         time = torch.linspace(20, 980, count).long() if validating else torch.randint(1000, (count,))
         strength = torch.ones(count, 1, 1, 1)
         tokens, places = [], []
         for i, row in enumerate(rows.tolist()):
             parts = self.texts.draw(row, masks[i], random)
-            if not validating and random.random() < self.config.degraded_share:
+            if not validating and random.random() < self.odds.degraded_share:
                 target[i], parts = condition[i], [(NEGATIVE, -1)]
             ids, where = self.texts.encode(parts, masks.shape[1])
             tokens.append(ids)
             places.append(where)
-            if not validating and random.random() < self.config.no_condition:
+            if not validating and random.random() < self.odds.no_condition:
                 strength[i] = 0
         signal = self.kept[time].reshape(-1, 1, 1, 1)
         spread, noise = (1 - signal**2).sqrt(), torch.randn_like(target)
@@ -132,4 +158,10 @@ class Examples:
         return {
             "z": z, "time": time, "tokens": torch.stack(tokens), "condition": condition, "strength": strength,
             "v": signal * noise - spread * target, "places": torch.stack(places), "masks": masks, "target": target,
+            "pixels": self._pixels(rows, tops, lefts, side),
         }  # fmt: skip
+
+    def _pixels(self, rows: Tensor, tops: np.ndarray, lefts: np.ndarray, side: int) -> Tensor:
+        """The originals below windows of ``side`` cells, (B, 3, 8·side, 8·side) in [-1, 1]."""
+        places = zip(rows.tolist(), 8 * tops, 8 * lefts, strict=True)
+        return to_tensor(np.stack([self.crops[r, 0, t : t + 8 * side, w : w + 8 * side] for r, t, w in places]))

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-COUNT, STEPS = 6, 12
+from .perceptual import Features, distances
+
+COUNT, SHOWN, STEPS = 16, 6, 4
 
 
 @torch.no_grad()
@@ -37,16 +39,35 @@ def restore(networks: Any, condition: Tensor, tokens: Tensor, kept: Tensor, step
 
 
 @torch.no_grad()
-def sample_sheet(networks: Any, examples: Any, decoder: Any, out: Path, step: int) -> None:
-    """Writes ``samples/<step>.png`` below ``out``: rows of reference, restored and original, held-out crops."""
+def sample_sheet(
+    networks: Any, examples: Any, decoder: Any, features: Features, out: Path, step: int
+) -> dict[str, float]:
+    """Writes ``samples/<step>.png`` below ``out``: rows of reference, restored and original, held-out crops.
+
+    Returns:
+        ``distance`` of features to the photographs and ``psnr`` in dB: of the references, of what is restored in one
+        step and in all, and of what the autoencoder leaves of the photographs.
+    """
     random = np.random.default_rng(1)
     rows = examples.held_out[:: max(1, len(examples.held_out) // COUNT)][:COUNT]
     batch = examples.batch(rows, examples.latents.shape[-1], random, validating=True)
-    restored = restore(networks, batch["condition"], batch["tokens"], examples.kept)
-    originals = examples.latents[rows, 0].float()
-    columns = [decoder(latent).clamp(-1, 1) for latent in (batch["condition"], restored, originals)]
-    sheet = torch.cat([torch.cat(list(column), 1) for column in columns], 2)  # 3,rows·H,columns·W
-    pixels = ((sheet.movedim(0, -1) + 1) * 127.5).round().byte().numpy()
+    versions = {
+        "reference": batch["condition"],
+        "one_step": restore(networks, batch["condition"], batch["tokens"], examples.kept, 1),
+        "restored": restore(networks, batch["condition"], batch["tokens"], examples.kept),
+        "autoencoder": batch["target"],
+    }
+    decoded = {name: decoder(latents).clamp(-1, 1) for name, latents in versions.items()}
+    columns = [decoded["reference"], decoded["restored"], batch["pixels"]]
+    sheet = torch.cat([torch.cat(list(column[:SHOWN]), 1) for column in columns], 2)  # 3,rows·H,columns·W
+    shown = ((sheet.movedim(0, -1) + 1) * 127.5).round().byte().numpy()
     folder = out / "samples"
     folder.mkdir(exist_ok=True)
-    Image.fromarray(pixels).save(folder / f"{step:06d}.png")
+    Image.fromarray(shown).save(folder / f"{step:06d}.png")
+    true = features(batch["pixels"])
+    figures = {}
+    for name, pictures in decoded.items():
+        error = (pictures - batch["pixels"]).square().mean((1, 2, 3))
+        figures[f"distance_{name}"] = distances(features(pictures), true).sum(0).mean().item()
+        figures[f"psnr_{name}"] = (10 * (4 / error).log10()).mean().item()
+    return figures

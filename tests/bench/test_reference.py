@@ -219,6 +219,7 @@ def test_times_are_those_of_a_process_of_its_own(tmp_path):
     found = times.measure("av1", None, tmp_path / "a.png", side=256, repeats=1)
     assert found["size"] == [256, 256]
     assert found["memory"] > 50e6  # bytes, not kilobytes
+    assert times.importing()["memory"] > 50e6
     assert 0 < found["bytes"] <= 18 * 256 * 256 / 8000
     assert found["encode"][1] > found["decode"][1] > 0
     with pytest.raises(SedicError, match="no reference codec"):

@@ -42,6 +42,14 @@ def test_picture_goes_through_a_server_and_comes_back(client: Client, picture: P
         ({"1": {"class_type": "PreviewImage", "inputs": {}}}, "PreviewImage, input images: Required input is missing"),
         ({"1": {"class_type": "NoSuchNode", "inputs": {}}}, "NoSuchNode"),
         ({}, "no outputs"),
+        (
+            {
+                "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+                "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+                "3": {"class_type": "PreviewImage", "inputs": {}, "_meta": {"title": "Half of it"}},
+            },
+            "Half of it, input images: Required input is missing",
+        ),
     ],
 )
 def test_invalid_graph_names_node_and_input(client: Client, graph: dict, said: str) -> None:

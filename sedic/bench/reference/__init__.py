@@ -37,7 +37,7 @@ class Options:
         slow: also ``av1-slow``.
         weights: folder with ``cheng2020-attn/q1`` and so on; None leaves that codec out of the rates.
         pictures: how many of the folder, by name; None takes all.
-        matrix_pictures: how many of these the matrix takes; None takes all, which needs an hour.
+        matrix_pictures: how many of these the matrix takes; None takes all, which needs half an hour.
         workers: processes of one thread each, for rates and matrix.
         json: print JSON.
         markdown: page whose measured part is written, with the plot and the sheet beside it; None prints only.
@@ -130,7 +130,7 @@ def _times(options: Options, picture: Path, codecs: Sequence[str], tell: Callabl
     for side in times.SIDES:
         found["sizes"].append(times.measure(own[0], options.weights, picture, side, 1))
         tell(f"timed {own[0]} at {side}×{side}")
-    found["first"] = own[0]
+    found |= {"first": own[0], "importing": times.importing()}
     return _keep(options.out / "times.json", "", found)
 
 
@@ -210,6 +210,8 @@ def _report(found: dict[str, Any], drawn: Sequence[Path]) -> Iterator[str]:
     yield from ("", f"### BD-rates over {low:g} to {high:g} bit per pixel", "", *tables.bd_rates(curves))
     if found["times"] is not None:
         yield from ("### Times", "", *times.table(found["times"]["codecs"]), "")
+        alone = found["times"]["importing"]
+        yield from (f"Importing PyTorch {alone['version']} alone takes {alone['memory'] / 1e6:.0f} MB of it.", "")
         if PAPERS in found["times"]["codecs"]:
             yield from (f"{PAPERS}: {found['times']['weights']}.", "")
         yield from (f"{found['times']['first']} on squares:", "", *times.sizes_table(found["times"]["sizes"]), "")

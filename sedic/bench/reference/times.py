@@ -68,6 +68,18 @@ def run(codec: str, models: str | None, picture: str, side: int | None, repeats:
     }  # fmt: skip
 
 
+def importing() -> dict[str, Any]:
+    """``memory``, bytes at most, of a fresh process that imports PyTorch and does no more; its ``version``."""
+    return call(imported, {})
+
+
+def imported() -> dict[str, Any]:
+    """What :func:`importing` answers, for this process."""
+    import torch
+
+    return {"memory": peak_memory(), "version": torch.__version__}
+
+
 def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
     wall, busy = time.monotonic(), time.process_time()
     result = work()

@@ -63,7 +63,7 @@ class Av1:
         if quality > self.qualities[-1]:
             raise CodecError(
                 f"A picture of {image.shape[1]}×{image.shape[0]} is too small for av1, which needs {smallest} bytes "
-                "for it; use compact, which takes any, or enlarge the picture."
+                "for it; enlarge the picture."
             )
         return quality
 
