@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from sedic.bench.decoder import measure
 from sedic.bench.energy import energy_table, scenes
+from sedic.codec import default_settings
 from sedic.errors import SedicError
 from tests.restoration.toy import ToyModels
 
@@ -35,11 +37,14 @@ def test_scenes_are_shrunk_with_their_masks(folder):
     assert scene.semantics.objects[0].mask.mean() == pytest.approx(110 * 170 / (256 * 384), abs=0.02)
 
 
-def test_energy_is_lower_where_guidance_ends_when_attention_follows_the_latent(folder):
+def test_energy_is_lower_where_guidance_ends_when_attention_follows_the_latent(folder, monkeypatch):
+    # The toy's attention follows slowly; the embedded models' own number of steps is no matter here.
+    settings = replace(default_settings(), object_steps=6)
+    monkeypatch.setattr("sedic.bench.energy.default_settings", lambda: settings)
     *_, line = energy_table(ToyModels(), folder, 1, 128, ["guided to the end"])
     objects, without, used, ratio = (float(cell) for cell in line.removeprefix("guided to the end").split()[:4])
     assert objects == 1
-    assert used < 0.985 * without
+    assert used < 0.97 * without
     assert ratio == pytest.approx(used / without, abs=0.01)
 
 

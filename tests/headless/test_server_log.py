@@ -16,8 +16,8 @@ def test_nodes_of_comfyui_that_fail_below_a_clone_are_not_the_packs(root):
 @pytest.mark.parametrize(
     "line",
     [
-        "Cannot import /tmp/a b/custom_nodes/{} module for custom nodes: No module named 'sedic'",
-        "Error while calling comfy_entrypoint in /tmp/custom_nodes/{}: broken",
+        "Cannot import /srv/a b/custom_nodes/{} module for custom nodes: No module named 'sedic'",
+        "Error while calling comfy_entrypoint in /srv/custom_nodes/{}: broken",
         r"Skip C:\base\custom_nodes\{} module for custom nodes due to the lack of NODE_CLASS_MAPPINGS",
     ],
 )
@@ -27,4 +27,4 @@ def test_a_failure_of_the_pack_itself_is_told_as_comfyui_tells_it(line):
 
 
 def test_a_log_without_failures_tells_none():
-    assert load_failure(f"Import times for custom nodes:\n   0.1 seconds: /tmp/custom_nodes/{PACK_NAME}") is None
+    assert load_failure(f"Import times for custom nodes:\n   0.1 seconds: /srv/custom_nodes/{PACK_NAME}") is None
