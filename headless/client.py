@@ -26,6 +26,8 @@ from sedic.errors import SedicError
 
 from .graph import loading_inputs, read_workflow, set_input, title, why_invalid
 
+_JSON = {"Content-Type": "application/json"}
+
 
 class ClientError(SedicError):
     """The server cannot be reached, refused the graph, or failed while running it."""
@@ -157,12 +159,13 @@ class Client:
     def _queue(self, workflow: dict[str, Any], titles: dict[str, str]) -> str:
         body = json.dumps({"prompt": workflow, "client_id": self.id}).encode()
         try:
-            answer = json.loads(self._request("/prompt", body, JSON))
+            said = self._request("/prompt", body, _JSON)
         except _Refused as error:
             raise ClientError(why_invalid(error.body, titles)) from error
+        answer = json.loads(said)
         if answer.get("node_errors"):  # of some outputs; the server would run the others and call it a success
-            self._request("/queue", json.dumps({"delete": [answer["prompt_id"]]}).encode(), JSON)
-            raise ClientError(why_invalid(json.dumps(answer).encode(), titles))
+            self._request("/queue", json.dumps({"delete": [answer["prompt_id"]]}).encode(), _JSON)
+            raise ClientError(why_invalid(said, titles))
         return answer["prompt_id"]
 
     def _collect(self, prompt: str, titles: dict[str, str], run: Run) -> None:
@@ -194,9 +197,6 @@ class Client:
     def _dead(self, error: Exception) -> ClientError:
         reason = getattr(error, "reason", error)
         return ClientError(f"No ComfyUI answers at {self.server} ({reason}); start it there or give its URL.")
-
-
-JSON = {"Content-Type": "application/json"}
 
 
 class _Refused(ClientError):

@@ -122,18 +122,9 @@ def parser() -> argparse.ArgumentParser:
     train = kinds.add_parser("train", help="make the shipped weights and tables again")
     train.add_argument(
         "what",
-        choices=(
-            "text",
-            "trigram",
-            "huffman",
-            "masks",
-            "autoencoder",
-            "diffusion",
-            "adversarial",
-            "reference",
-            "cheng2020",
-        ),
-    )
+        choices=("text", "trigram", "huffman", "masks", "autoencoder", "diffusion", "adversarial", "reference",
+                 "cheng2020"),
+    )  # fmt: skip
     train.add_argument("--data", type=Path, required=True, metavar="DIR")
     train.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a run found there is resumed")
     train.add_argument("--minutes", type=float, metavar="N", help="budget of trainings that run by the clock")

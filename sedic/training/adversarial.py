@@ -186,7 +186,7 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
         whole = run.seconds / (60 * config.minutes) >= config.whole_from
         count, side = (config.batch // 4, full) if whole else (config.batch, full // 2)
         rows = examples.training[torch.randint(len(examples.training), (count + config.clean,))]
-        batch = examples.batch(rows, side, random)
+        batch = examples.batch(rows, side, random, pixels=True)
         predicted = {name: value[:count] for name, value in batch.items()}
         steps_before(model.networks, predicted, config, examples.kept, roundtrip)
         model.networks.text.trained_tokens[predicted["tokens"].flatten()] = True

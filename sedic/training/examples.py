@@ -121,7 +121,7 @@ class Examples:
         self.kept = 1 / (1 + noise_levels() ** 2).sqrt()  # of the signal, at each training step
 
     def batch(
-        self, rows: Tensor, side: int, random: np.random.Generator, validating: bool = False
+        self, rows: Tensor, side: int, random: np.random.Generator, validating: bool = False, pixels: bool = False
     ) -> dict[str, Tensor]:
         """Arguments of :class:`Networks` with the target v, places and masks.
 
@@ -130,6 +130,7 @@ class Examples:
             side: of the windows into the latents.
             random: the source of every choice but the noise.
             validating: times at equal distances, nothing dropped.
+            pixels: whether the originals' are read, too.
         """
         full, count = self.latents.shape[-1], len(rows)
         tops, lefts = random.integers(full - side + 1, size=(2, count))
@@ -155,11 +156,11 @@ class Examples:
         signal = self.kept[time].reshape(-1, 1, 1, 1)
         spread, noise = (1 - signal**2).sqrt(), torch.randn_like(target)
         z = (signal * target + spread * noise).contiguous(memory_format=torch.channels_last)
-        return {
+        batch = {
             "z": z, "time": time, "tokens": torch.stack(tokens), "condition": condition, "strength": strength,
             "v": signal * noise - spread * target, "places": torch.stack(places), "masks": masks, "target": target,
-            "pixels": self._pixels(rows, tops, lefts, side),
         }  # fmt: skip
+        return batch | {"pixels": self._pixels(rows, tops, lefts, side)} if pixels else batch
 
     def _pixels(self, rows: Tensor, tops: np.ndarray, lefts: np.ndarray, side: int) -> Tensor:
         """The originals below windows of ``side`` cells, (B, 3, 8·side, 8·side) in [-1, 1]."""

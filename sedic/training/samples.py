@@ -50,7 +50,7 @@ def sample_sheet(
     """
     random = np.random.default_rng(1)
     rows = examples.held_out[:: max(1, len(examples.held_out) // COUNT)][:COUNT]
-    batch = examples.batch(rows, examples.latents.shape[-1], random, validating=True)
+    batch = examples.batch(rows, examples.latents.shape[-1], random, validating=True, pixels=True)
     versions = {
         "reference": batch["condition"],
         "one_step": restore(networks, batch["condition"], batch["tokens"], examples.kept, 1),
