@@ -34,7 +34,7 @@ _SHIFT = 16  # pixels that the feature network's grid moves at most, lest its ow
 class Config:
     """The shipped weights were made with these values; their card says what was done otherwise."""
 
-    minutes: float = 70
+    minutes: float = 118
     size: int = 256  # of the crops
     whole_from: float = 0.85  # of the time; before it, quarters of the crops: more of them for the same work
     batch: int = 8  # quarters, or as many pixels in whole crops
@@ -45,7 +45,7 @@ class Config:
     # Of the features from fine to coarse: so that each moves the networks about half as much as the pixels do. Deep
     # features' gradients are ten times as large, and nearly noise.
     features: tuple[float, ...] = (0.2, 0.2, 0.2, 0.1, 0.03)
-    displeasure: float = 0.04
+    displeasure: float = 0.1
     latents: float = 0.1
     places: float = 0.05
     critic_rate: float = 5e-4
@@ -92,9 +92,9 @@ def steps_before(
         kept: share of the signal at each training step.
         roundtrip: decodes and encodes latents.
     """
-    count, last = len(batch["z"]), len(kept) - 1
+    count, last = len(batch["target"]), len(kept) - 1
     spread = (1 - kept[last] ** 2).sqrt()
-    batch["z"], batch["time"] = torch.randn_like(batch["z"]), torch.full((count,), last)
+    batch["z"], batch["time"] = torch.randn_like(batch["target"]), torch.full((count,), last)
 
     def first_step(rows: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The clean latents and the noise that a step from noise finds."""
@@ -126,7 +126,6 @@ class Judge:
 
     def __init__(self, config: Config) -> None:
         self.features, self.critic, self.config = Features(), Critic(config.critic_rate), config
-        self.step = 0
 
     def __call__(self, decoded: Tensor, pixels: Tensor, predicted: int) -> dict[str, Tensor]:
         """Weighted terms.
@@ -145,9 +144,8 @@ class Judge:
             with torch.no_grad():
                 of_true = self.features(true)
         self.critic.learn([f[:predicted].float() for f in of_ours], [f.float() for f in of_true])
-        self.step += 1
         displeasure = self.critic.displeasure([f[:predicted].float() for f in of_ours])
-        shown = self.step > self.config.critic_steps
+        shown = self.critic.steps > self.config.critic_steps
         return {
             "pixels": self.config.pixels * (decoded - pixels).abs().mean(),
             "tones": self.config.tones * F.avg_pool2d(decoded - pixels, 8).abs().mean(),
@@ -171,7 +169,6 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
     examples, judge, critic = Examples(diffusion, config), Judge(config), out / "critic.pt"
     if critic.is_file():
         judge.critic.load_state_dict(torch.load(critic, weights_only=True))
-        judge.step = run.step
     random = np.random.default_rng(config.seed + run.step)
     torch.manual_seed(config.seed + run.step)
     full = examples.latents.shape[-1]

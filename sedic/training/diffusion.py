@@ -139,7 +139,7 @@ def train(data: Path, out: Path, config: Config) -> Networks:
         small = progress < config.small_share
         count, side = (config.small_batch, full // 2) if small else (config.batch, full)
         rows = examples.training[torch.randint(len(examples.training), (count,))]
-        batch = examples.batch(rows, side, random)
+        batch = examples.noised(examples.batch(rows, side, random))
         return errors(model, batch, config.places, perception if progress >= config.perceptual_share else None)
 
     @torch.no_grad()
@@ -147,7 +147,7 @@ def train(data: Path, out: Path, config: Config) -> Networks:
         state = torch.get_rng_state()
         torch.manual_seed(1)
         found = [
-            errors(average, examples.batch(rows, full, np.random.default_rng(1), True), 1.0)
+            errors(average, examples.noised(examples.batch(rows, full, np.random.default_rng(1), True), True), 1.0)
             for rows in examples.held_out.split(32)[:4]
         ]
         torch.set_rng_state(state)

@@ -123,13 +123,13 @@ class Examples:
     def batch(
         self, rows: Tensor, side: int, random: np.random.Generator, validating: bool = False, pixels: bool = False
     ) -> dict[str, Tensor]:
-        """Arguments of :class:`Networks` with the target v, places and masks.
+        """What networks are asked and what they should find, clean: :meth:`noised` or the steps before give the rest.
 
         Args:
             rows: of the crops.
             side: of the windows into the latents.
-            random: the source of every choice but the noise.
-            validating: times at equal distances, nothing dropped.
+            random: the source of every choice.
+            validating: nothing is dropped.
             pixels: whether the originals' are read, too.
         """
         full, count = self.latents.shape[-1], len(rows)
@@ -141,7 +141,6 @@ class Examples:
         final = latents.shape[1] - 1
         chosen = np.where(random.random(count) < _BY_DEFAULT_CODEC, final, random.integers(1, final, size=count))
         target, condition = latents[:, 0].clone(), latents[torch.arange(count), torch.from_numpy(chosen)]
-        time = torch.linspace(20, 980, count).long() if validating else torch.randint(1000, (count,))
         strength = torch.ones(count, 1, 1, 1)
         tokens, places = [], []
         for i, row in enumerate(rows.tolist()):
@@ -153,14 +152,20 @@ class Examples:
             places.append(where)
             if not validating and random.random() < self.odds.no_condition:
                 strength[i] = 0
+        batch = {
+            "tokens": torch.stack(tokens), "condition": condition, "strength": strength, "target": target,
+            "places": torch.stack(places), "masks": masks,
+        }  # fmt: skip
+        return batch | {"pixels": self._pixels(rows, tops, lefts, side)} if pixels else batch
+
+    def noised(self, batch: dict[str, Tensor], validating: bool = False) -> dict[str, Tensor]:
+        """``batch`` with times (at equal distances for ``validating``), noisy latents ``z`` and what v is there."""
+        target, count = batch["target"], len(batch["target"])
+        time = torch.linspace(20, 980, count).long() if validating else torch.randint(len(self.kept), (count,))
         signal = self.kept[time].reshape(-1, 1, 1, 1)
         spread, noise = (1 - signal**2).sqrt(), torch.randn_like(target)
         z = (signal * target + spread * noise).contiguous(memory_format=torch.channels_last)
-        batch = {
-            "z": z, "time": time, "tokens": torch.stack(tokens), "condition": condition, "strength": strength,
-            "v": signal * noise - spread * target, "places": torch.stack(places), "masks": masks, "target": target,
-        }  # fmt: skip
-        return batch | {"pixels": self._pixels(rows, tops, lefts, side)} if pixels else batch
+        return batch | {"z": z, "time": time, "v": signal * noise - spread * target}
 
     def _pixels(self, rows: Tensor, tops: np.ndarray, lefts: np.ndarray, side: int) -> Tensor:
         """The originals below windows of ``side`` cells, (B, 3, 8·side, 8·side) in [-1, 1]."""

@@ -11,6 +11,8 @@ converge faster"); doing so on a denoiser's predictions is Sauer et al. 2023, "A
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,7 +21,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ..metrics.perception import read_network, stage_features
 
 _CHANNELS = (16, 24, 40, 112, 320)  # of the features at 1/2, 1/4, 1/8, 1/16 and 1/32
-_JUDGED = (1, 2, 3)  # of these, which the discriminator sees
+_JUDGED = (0, 1, 2, 3)  # of these, which the discriminator sees
 _HIDDEN = 64
 
 
@@ -40,7 +42,7 @@ def distances(a: list[Tensor], b: list[Tensor]) -> Tensor:
 
 
 class Discriminator(nn.Module):
-    """Tells features of photographs from features of restored pictures, place by place, at three resolutions."""
+    """Tells features of photographs from features of restored pictures, place by place, at four resolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +69,7 @@ class Critic:
     """A discriminator and its optimiser: judges, and learns from every batch that it judges."""
 
     def __init__(self, rate: float) -> None:
-        self.network = Discriminator()
+        self.network, self.steps = Discriminator(), 0
         self.optimizer = torch.optim.Adam(self.network.parameters(), rate, betas=(0.0, 0.99))
 
     def learn(self, restored: list[Tensor], true: list[Tensor]) -> Tensor:
@@ -78,6 +80,7 @@ class Critic:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
+        self.steps += 1
         return loss.detach()
 
     def displeasure(self, restored: list[Tensor]) -> Tensor:
@@ -88,8 +91,9 @@ class Critic:
         return -torch.stack([x.float().mean() for x in logits]).mean()
 
     def state_dict(self) -> dict[str, object]:
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "steps": self.steps}
 
-    def load_state_dict(self, state: dict[str, dict[str, object]]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.steps = state["steps"]

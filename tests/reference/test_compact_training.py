@@ -125,23 +125,15 @@ def test_distortion_mixes_squared_error_and_structure_by_its_share():
         reference.Config(structure=1.5)
 
 
-def test_a_blend_lies_between_two_runs(tmp_path, monkeypatch):
-    states = []
-    for name, value in (("run", 1.0), ("variant", 3.0)):
-        codec = reference.Codec()
-        with torch.no_grad():
-            for parameter in codec.parameters():
+def test_a_blend_lies_between_two_runs():
+    codec, variant = reference.Codec(), reference.Codec()
+    with torch.no_grad():
+        for value, each in ((1.0, codec), (3.0, variant)):
+            for parameter in each.parameters():
                 parameter.fill_(value)
-        states.append(codec.state_dict())
-        (tmp_path / name).mkdir()
-        torch.save({"average": states[-1]}, tmp_path / name / "checkpoint.pt")
-    monkeypatch.setattr(reference, "_pictures", lambda data, config: (iter(()), []))
-    monkeypatch.setattr(reference, "settle", lambda *_: None)
-    blend = reference.blend(
-        tmp_path, tmp_path / "run", tmp_path / "variant", 0.25, tmp_path, reference.Config()
-    ).state_dict()
-    assert all(torch.all(value == 1.5) for value in blend.values())
-    assert (tmp_path / reference.FILE).is_file()
+    reference.blend(codec, variant, 0.25)
+    assert all(torch.all(value == 1.5) for value in codec.parameters())
+    assert all(torch.all(value == 3.0) for value in variant.parameters())
 
 
 @pytest.mark.slow
@@ -151,22 +143,25 @@ def test_a_run_is_resumed_and_gives_weights_that_code(tmp_path, monkeypatch):
     lines = []
     for i in range(4):
         rough = Image.fromarray(random.integers(0, 256, (6, 6, 3), np.uint8))
-        rough.resize((96, 96), Image.Resampling.BICUBIC).save(tmp_path / f"{i}.png")
+        rough.resize((192, 192), Image.Resampling.BICUBIC).save(tmp_path / f"{i}.png")
         lines.append(json.dumps({"file": f"{i}.png", "captions": [], "objects": []}))
     (tmp_path / "annotations.jsonl").write_text("\n".join(lines))
     torch.set_num_threads(1)
-    config = reference.Config(minutes=0.05, settling_minutes=0.02, crop=64, batch=2)
+    config = reference.Config(minutes=0.05, structure_minutes=0.02, settling_minutes=0.02, crop=192, batch=2)
     reference.train(tmp_path, tmp_path / "run", config)
     first = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"]
     config.minutes = 0.1
     reference.train(tmp_path, tmp_path / "run", config)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert max(row["step"] for row in log) > first > 0
+    # The run that went on made its copy, and settled, anew.
+    for part in ("structure", "settling"):
+        assert len(list((tmp_path / "run").glob(f"{part}-*/checkpoint.pt"))) == 2
     monkeypatch.setattr(compact_module, "WEIGHTS", tmp_path / "run" / reference.FILE)
     compact_module._weights.cache_clear()
     try:
         picture = np.asarray(Image.open(tmp_path / "1.png"))
         codec = compact_module.Compact()
-        assert codec.decode(codec.encode(picture, 40), (96, 96), 40).shape == picture.shape
+        assert codec.decode(codec.encode(picture, 40), (192, 192), 40).shape == picture.shape
     finally:
         compact_module._weights.cache_clear()

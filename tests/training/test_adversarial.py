@@ -53,7 +53,7 @@ def test_displeasure_moves_the_picture_and_not_the_critic():
     critic = Critic(2e-3)
     restored = [x.requires_grad_(True) for x in features(0)]
     critic.displeasure(restored).backward()
-    assert all(restored[stage].grad is not None for stage in (1, 2, 3))
+    assert all(restored[stage].grad is not None for stage in (0, 1, 2, 3))
     assert all(p.grad is None and p.requires_grad for p in critic.network.parameters())
 
 
@@ -62,6 +62,7 @@ def test_a_critic_that_is_read_again_goes_on_as_it_was():
     first.learn(features(0), features(1))
     second.load_state_dict(first.state_dict())
     assert first.learn(features(2), features(3)) == second.learn(features(2), features(3))
+    assert first.steps == second.steps == 2
 
 
 KEPT = torch.linspace(1, 0.068, 1000)
@@ -79,7 +80,7 @@ def begun(roundtrip: Callable[[torch.Tensor], torch.Tensor] = lambda x: x, **con
     inside = torch.zeros(1, 2, 8, 8)
     inside[:, 0, 2:5, 3:] = 1
     zeros = torch.zeros(1, 4, 8, 8)
-    batch = {"z": zeros, "condition": zeros.clone(), "tokens": torch.zeros(1, 77, dtype=torch.long),
+    batch = {"target": zeros, "condition": zeros.clone(), "tokens": torch.zeros(1, 77, dtype=torch.long),
              "strength": torch.ones(1, 1, 1, 1), "masks": inside}  # fmt: skip
     steps_before(predicts_ones, batch, Config(**config), KEPT, roundtrip)
     return batch
