@@ -96,13 +96,9 @@ def names(slow: bool, weights: Path | None) -> tuple[str, ...]:
 
 
 def tasks(codecs: Sequence[str], pictures: Sequence[Path], weights: Path | None, folder: Path) -> list[Task]:
-    """All that is to be measured, the middle rate's first; of ``av1-slow`` nothing else: it takes minutes."""
+    """All that is to be measured, the middle rate's first."""
     return [
-        Task(name, picture, target, weights, folder)
-        for target in TARGETS
-        for name in codecs
-        if name != SLOW or target == TARGET
-        for picture in pictures
+        Task(name, picture, target, weights, folder) for target in TARGETS for name in codecs for picture in pictures
     ]
 
 
