@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..models.embedded import load, save
-from .diffusion import Networks
-from .examples import Examples
+from .diffusion import Networks, watched
+from .examples import Examples, unmixed
 from .loop import Run
 from .perceptual import Critic, Features, distances
-from .places import energy_of_places, watched_attention
+from .places import energy_of_places
 from .samples import sample_sheet
 
 _SHIFT = 16  # pixels that the feature network's grid moves at most, lest its own pattern be learnt
@@ -93,7 +93,6 @@ def steps_before(
         roundtrip: decodes and encodes latents.
     """
     count, last = len(batch["target"]), len(kept) - 1
-    spread = (1 - kept[last] ** 2).sqrt()
     batch["z"], batch["time"] = torch.randn_like(batch["target"]), torch.full((count,), last)
 
     def first_step(rows: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,7 +100,7 @@ def steps_before(
         arguments = (batch[name][rows] for name in ("time", "tokens", "condition", "strength"))
         with torch.autocast("cpu", torch.bfloat16):
             v = networks(noise, *arguments).float()
-        return kept[last] * noise - spread * v, spread * noise + kept[last] * v
+        return unmixed(noise, v, kept[last])
 
     stages = (torch.rand(count) < config.restored).int() * torch.randint(1, 3, (count,))
     for stage in range(2):
@@ -186,11 +185,8 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
         batch = examples.batch(rows, side, random, pixels=True)
         predicted = {name: value[:count] for name, value in batch.items()}
         steps_before(model.networks, predicted, config, examples.kept, roundtrip)
-        model.networks.text.trained_tokens[predicted["tokens"].flatten()] = True
-        with watched_attention(model.networks.unet) as attention, torch.autocast("cpu", torch.bfloat16):
-            v = model.networks(*(predicted[n] for n in ("z", "time", "tokens", "condition", "strength"))).float()
-        signal = examples.kept[predicted["time"]].reshape(-1, 1, 1, 1)
-        clean = signal * predicted["z"] - (1 - signal**2).sqrt() * v
+        v, attention = watched(model.networks, predicted)
+        clean, _ = unmixed(predicted["z"], v, examples.kept[predicted["time"]].reshape(-1, 1, 1, 1))
         latents = torch.cat([clean, batch["target"][count:]]).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             decoded = model.decoder(latents).float()

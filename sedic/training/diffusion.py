@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..models.embedded import TEXT_ENCODER, load, new_controlnet, new_text_encoder, new_unet, save
-from .examples import Examples, encode
+from .examples import Examples, encode, unmixed
 from .loop import Run
 from .muon import Muon
 from .perceptual import Features, distances
@@ -95,8 +95,7 @@ class Perception:
             return predicted.new_zeros(())
         side = min(predicted.shape[-1], self.config.size // 16)
         window = (slice(None), slice(None), slice(side), slice(side))
-        part = signal[rows].reshape(-1, 1, 1, 1)
-        clean = part * batch["z"][rows] - (1 - part**2).sqrt() * predicted[rows]
+        clean, _ = unmixed(batch["z"][rows], predicted[rows], signal[rows].reshape(-1, 1, 1, 1))
         with torch.autocast("cpu", torch.bfloat16):
             ours, true = (self.decoder(latent[window]) for latent in (clean, batch["target"][rows]))
             with torch.no_grad():
@@ -104,16 +103,22 @@ class Perception:
             return self.config.perceptual * (signal[rows] * distances(self.features(ours), of_true).sum(0)).mean()
 
 
+def watched(networks: Networks, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """v at a batch, whose tokens count as trained from then on, and the attention behind it."""
+    networks.text.trained_tokens[batch["tokens"].flatten()] = True
+    with watched_attention(networks.unet) as attention, torch.autocast("cpu", torch.bfloat16):
+        v = networks(*(batch[name] for name in ("z", "time", "tokens", "condition", "strength"))).float()
+    return v, attention
+
+
 def errors(
     networks: Networks, batch: dict[str, Tensor], weight: float, perception: Perception | None = None
 ) -> dict[str, Tensor]:
     """The error of v, the weighted energy of the names' places, and what ``perception`` says."""
-    networks.text.trained_tokens[batch["tokens"].flatten()] = True
-    with watched_attention(networks.unet) as kept, torch.autocast("cpu", torch.bfloat16):
-        predicted = networks(*(batch[name] for name in ("z", "time", "tokens", "condition", "strength"))).float()
+    predicted, attention = watched(networks, batch)
     terms = {
         "v": F.mse_loss(predicted, batch["v"]),
-        "places": weight * energy_of_places(kept, batch["places"], batch["masks"]),
+        "places": weight * energy_of_places(attention, batch["places"], batch["masks"]),
     }
     return terms if perception is None else terms | {"perceptual": perception(batch, predicted)}
 

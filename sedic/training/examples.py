@@ -107,6 +107,12 @@ def encode(out: Path, autoencoder: Path) -> None:
     np.save(out / "latents.npy", np.concatenate(latents))
 
 
+def unmixed(z: Tensor, v: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
+    """The clean latents and the noise that ``z`` is made of, by ``v`` (Salimans, Ho 2022), at a share of the signal."""
+    spread = (1 - signal**2).sqrt()
+    return signal * z - spread * v, spread * z + signal * v
+
+
 class Examples:
     """Batches from the folder that :func:`prepare` and :func:`encode` filled."""
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .examples import unmixed
 from .perceptual import Features, distances
 
 COUNT, SHOWN, STEPS = 16, 6, 4
@@ -32,8 +33,7 @@ def restore(networks: Any, condition: Tensor, tokens: Tensor, kept: Tensor, step
     for time, following in zip(times[:-1], times[1:], strict=True):
         with torch.autocast("cpu", torch.bfloat16):
             v = networks(z, time.repeat(len(z)), tokens, condition, strength).float()
-        signal, spread = kept[time], (1 - kept[time] ** 2).sqrt()
-        clean, noise = signal * z - spread * v, spread * z + signal * v
+        clean, noise = unmixed(z, v, kept[time])
         z = kept[following] * clean + (1 - kept[following] ** 2).sqrt() * noise
     return clean
 
