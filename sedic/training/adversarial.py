@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from ..models.embedded import load, save
 from .diffusion import Networks, watched
-from .examples import Examples, unmixed
+from .examples import Examples, mixed, unmixed
 from .loop import Run
 from .perceptual import Critic, Features, distances
 from .places import energy_of_places
@@ -116,8 +116,7 @@ def steps_before(
     if len(rows):
         clean, noise = first_step(rows, batch["z"][rows])
         batch["time"][rows] = torch.randint(last, (len(rows),))
-        signal = kept[batch["time"][rows]].reshape(-1, 1, 1, 1)
-        batch["z"][rows] = signal * clean + (1 - signal**2).sqrt() * noise
+        batch["z"][rows] = mixed(clean, noise, kept[batch["time"][rows]].reshape(-1, 1, 1, 1))
 
 
 class Judge:
@@ -203,10 +202,7 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
         return sample_sheet(average.networks, examples, average.decoder, judge.features, out, run.step)
 
     def export(average: Restorer) -> None:
-        trained = average.networks.text
-        save("unet", average.networks.unet, out)
-        save("controlnet", average.networks.controlnet, out)
-        save("text_encoder", trained.encoder, out, trained.trained_tokens)
+        average.networks.save(out)
         whole = load("autoencoder", autoencoder)
         whole.decoder.load_state_dict(average.decoder.state_dict())
         save("autoencoder", whole, out)

@@ -72,6 +72,12 @@ class Networks(nn.Module):
             z, time, text, down_block_additional_residuals=down, mid_block_additional_residual=middle
         ).sample
 
+    def save(self, out: Path) -> None:
+        """Writes the weights of all three into ``out``."""
+        save("unet", self.unet, out)
+        save("controlnet", self.controlnet, out)
+        save("text_encoder", self.text.encoder, out, self.text.trained_tokens)
+
 
 class Perception:
     """Distance of features between the clean pictures that the network predicts and the true ones, both decoded.
@@ -160,7 +166,5 @@ def train(data: Path, out: Path, config: Config) -> Networks:
         return figures | sample_sheet(average, examples, perception.decoder, perception.features, out, run.step)
 
     run.train(losses, validate, every_minutes=9)
-    save("unet", run.average.unet, out)
-    save("controlnet", run.average.controlnet, out)
-    save("text_encoder", run.average.text.encoder, out, run.average.text.trained_tokens)
+    run.average.save(out)
     return run.average

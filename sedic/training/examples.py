@@ -107,6 +107,11 @@ def encode(out: Path, autoencoder: Path) -> None:
     np.save(out / "latents.npy", np.concatenate(latents))
 
 
+def mixed(clean: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
+    """Latents with noise, at a share of the signal; :func:`unmixed` undoes it."""
+    return signal * clean + (1 - signal**2).sqrt() * noise
+
+
 def unmixed(z: Tensor, v: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
     """The clean latents and the noise that ``z`` is made of, by ``v`` (Salimans, Ho 2022), at a share of the signal."""
     spread = (1 - signal**2).sqrt()
@@ -169,9 +174,9 @@ class Examples:
         target, count = batch["target"], len(batch["target"])
         time = torch.linspace(20, 980, count).long() if validating else torch.randint(len(self.kept), (count,))
         signal = self.kept[time].reshape(-1, 1, 1, 1)
-        spread, noise = (1 - signal**2).sqrt(), torch.randn_like(target)
-        z = (signal * target + spread * noise).contiguous(memory_format=torch.channels_last)
-        return batch | {"z": z, "time": time, "v": signal * noise - spread * target}
+        noise = torch.randn_like(target)
+        z = mixed(target, noise, signal).contiguous(memory_format=torch.channels_last)
+        return batch | {"z": z, "time": time, "v": signal * noise - (1 - signal**2).sqrt() * target}
 
     def _pixels(self, rows: Tensor, tops: np.ndarray, lefts: np.ndarray, side: int) -> Tensor:
         """The originals below windows of ``side`` cells, (B, 3, 8·side, 8·side) in [-1, 1]."""

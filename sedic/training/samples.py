@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .examples import unmixed
+from .examples import mixed, unmixed
 from .perceptual import Features, distances
 
 COUNT, SHOWN, STEPS = 16, 6, 4
@@ -34,7 +34,7 @@ def restore(networks: Any, condition: Tensor, tokens: Tensor, kept: Tensor, step
         with torch.autocast("cpu", torch.bfloat16):
             v = networks(z, time.repeat(len(z)), tokens, condition, strength).float()
         clean, noise = unmixed(z, v, kept[time])
-        z = kept[following] * clean + (1 - kept[following] ** 2).sqrt() * noise
+        z = mixed(clean, noise, kept[following])
     return clean
 
 
