@@ -116,6 +116,8 @@ def decoder(graph: Graph, file: Link | str, column: int) -> tuple[Node, Node]:
     )
     graph.add("PreviewImage", "Reference", column=column, group="Start", shows=True, images=reference["image"])
     shared = {
+        "reference": reference["image"],
+        "color_fix": EMBEDDED_SETTINGS["color_fix"],
         "model": models["MODEL"],
         "negative": negative["CONDITIONING"],
         "vae": models["VAE"],
@@ -159,7 +161,7 @@ def decoder(graph: Graph, file: Link | str, column: int) -> tuple[Node, Node]:
     )
     final = graph.add(
         "SEDIC_GlobalRestore", "Restore the whole", column=column, group="Final", shows=True, **shared,
-        positive=text["CONDITIONING"], image=image, reference=reference["image"],
+        positive=text["CONDITIONING"], image=image,
         steps=EMBEDDED_SETTINGS["overall_steps"], cfg=EMBEDDED_SETTINGS["overall_scale"],
         working_size=EMBEDDED_SETTINGS["working_size"],
     )  # fmt: skip

@@ -56,6 +56,24 @@ def working_size_input() -> Any:
                         "overlap. 0: the size the model was made for.")  # fmt: skip
 
 
+def color_fix_input() -> Any:
+    """The widget that holds a stage to the reference's colours."""
+    return io.Boolean.Input("color_fix", default=DEFAULTS.color_fix, optional=True,
+                            tooltip="What is coarser than about 32 pixels is taken from the reference again, which the "
+                            "model's colours drift away from.")  # fmt: skip
+
+
+def colors_of(reference: Tensor | None, color_fix: bool) -> Tensor | None:
+    """The picture whose colours a stage keeps, if it does.
+
+    Raises:
+        SedicError: there is none.
+    """
+    if color_fix and reference is None:
+        raise SedicError("color_fix takes the colours from the reference; plug it in or turn color_fix off.")
+    return reference if color_fix else None
+
+
 def checkpointing_input() -> Any:
     """The widget that trades time for memory."""
     return io.Boolean.Input("checkpointing", default=False, optional=True,
@@ -93,6 +111,8 @@ class ORAGSampler(io.ComfyNode):
                 io.Combo.Input("if_unguidable", options=list(UNGUIDABLE), default=UNGUIDABLE[0], optional=True,
                                tooltip="A model that has no gradient (quantised arithmetic, foreign compilers): stop "
                                "with an error, or go on without guidance and say so."),
+                io.Image.Input("reference", optional=True, tooltip="Needed for color_fix only."),
+                color_fix_input(),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The restored latent."),
@@ -105,14 +125,16 @@ class ORAGSampler(io.ComfyNode):
     def execute(cls, model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, seed: int, steps: int,
                 cfg: float, sampler: str, scheduler: str, strength: float, stage: int, control_net: Any = None,
                 guidance: Guidance | None = None, fusion: Fusion | None = None, working_size: int = 0,
-                checkpointing: bool = False, if_unguidable: str = UNGUIDABLE[0]) -> io.NodeOutput:  # fmt: skip
+                checkpointing: bool = False, if_unguidable: str = UNGUIDABLE[0], reference: Tensor | None = None,
+                color_fix: bool = DEFAULTS.color_fix) -> io.NodeOutput:  # fmt: skip
         if any(part is not None and not part.mask.any() for part in (guidance, fusion)):
             return io.NodeOutput(*pass_through(model, vae, image, fusion))
         sampling = Sampling(seed, stage, steps, cfg, sampler, scheduler, strength)
         handling = Handling(working_size, checkpointing, if_unguidable == "go on")
         latent, trajectory, restored = run_stage(
-            model, positive, negative, vae, image, sampling, image, control_net, guidance, fusion, handling=handling
-        )
+            model, positive, negative, vae, image, sampling, image, control_net, guidance, fusion, handling=handling,
+            colors=colors_of(reference, color_fix),
+        )  # fmt: skip
         return io.NodeOutput({"samples": latent}, trajectory, restored, ui=shown(handling))
 
 
@@ -137,10 +159,11 @@ class GlobalRestore(io.ComfyNode):
                                "the authors' released code; noised picture: that picture itself, with noise."),
                 io.ControlNet.Input("control_net", optional=True,
                                     tooltip="Applied to the condition. Unplugged: the conditioning is used as it is."),
-                io.Image.Input("reference", optional=True, tooltip="Needed for the condition reference only."),
+                io.Image.Input("reference", optional=True, tooltip="For the condition reference, and for color_fix."),
                 io.Float.Input("start_strength", default=DEFAULTS.strength, min=0.05, max=1.0, step=0.05, optional=True,
                                tooltip="Of the start noised picture: how much noise; at 1 nothing of it is left."),
                 working_size_input(),
+                color_fix_input(),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The restored picture, of the image's size."),
@@ -152,7 +175,7 @@ class GlobalRestore(io.ComfyNode):
     def execute(cls, model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, seed: int, steps: int,
                 cfg: float, sampler: str, scheduler: str, strength: float, condition: str, start: str,
                 control_net: Any = None, reference: Tensor | None = None, start_strength: float = DEFAULTS.strength,
-                working_size: int = 0) -> io.NodeOutput:  # fmt: skip
+                working_size: int = 0, color_fix: bool = DEFAULTS.color_fix) -> io.NodeOutput:  # fmt: skip
         hint = image if condition == "progressive" else reference
         if hint is None:
             raise SedicError('The condition "reference" needs the reference; plug it in or choose "progressive".')
@@ -163,7 +186,7 @@ class GlobalRestore(io.ComfyNode):
         around = {"noise": None, "low frequencies": low_frequencies, "noised picture": lambda latent: latent}[start]
         latent, _, restored = run_stage(
             model, positive, negative, vae, image, sampling, hint, control_net, around=around,
-            handling=Handling(working_size), keep=False,
+            handling=Handling(working_size), colors=colors_of(reference, color_fix), keep=False,
         )  # fmt: skip
         return io.NodeOutput(restored, {"samples": latent}, ui=ui.PreviewImage(restored, cls=cls))
 

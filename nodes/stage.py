@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..sedic.errors import SedicError
+from ..sedic.restoration.color_fix import fix_colors
 from ..sedic.restoration.fusion import Fusion, Trajectory
 from ..sedic.restoration.guidance import Guidance
 from ..sedic.restoration.solvers import solver_named
@@ -66,12 +67,12 @@ class Handling:
 
 def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, sampling: Sampling, hint: Tensor,
               control_net: Any = None, guidance: Guidance | None = None, fusion: Fusion | None = None,
-              around: Any = None, handling: Handling | None = None,
+              around: Any = None, handling: Handling | None = None, colors: Tensor | None = None,
               **loop: Any) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
     """Samples one stage; (latent, trajectory, picture of ``image``'s size).
 
-    ``around`` makes the latent around which the noise lies from the picture's (None: 0, pure noise); ``loop`` goes to
-    :func:`~sedic.restoration.stages.restore`.
+    ``around`` makes the latent around which the noise lies from the picture's (None: 0, pure noise); ``colors`` is the
+    IMAGE whose coarse colours the result gets; ``loop`` goes to :func:`~sedic.restoration.stages.restore`.
 
     Raises:
         SedicError: the model cannot be guided, or memory is full; says what to do.
@@ -122,7 +123,22 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
         comfy.model_management.unload_all_models()  # as ComfyUI does where it sees the error itself
         raise SedicError(out_of_memory(guidance is not None, handling, size)) from error
     kept = Trajectory(trajectory.sigmas.cpu(), tuple(latent.cpu() for latent in trajectory.latents))
-    return samples, kept, vae.decode(samples)[:, :height, :width]
+    restored = vae.decode(samples)[:, :height, :width]
+    return samples, kept, restored if colors is None else recolored(restored, colors)
+
+
+def recolored(image: Tensor, reference: Tensor) -> Tensor:
+    """An IMAGE with the coarse colours of another.
+
+    Raises:
+        SedicError: their sizes differ.
+    """
+    if image.shape[1:3] != reference.shape[1:3]:
+        (high, wide), (height, width) = image.shape[1:3], reference.shape[1:3]
+        raise SedicError(
+            f"color_fix needs a reference of the picture's size, {wide}×{high}; the one plugged in is {width}×{height}."
+        )
+    return fix_colors(image.movedim(-1, 1), reference[..., :3].movedim(-1, 1)).movedim(1, -1).clamp(0, 1)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

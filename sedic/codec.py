@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EMBEDDED_SETTINGS = {
     "object_steps": 4, "overall_steps": 4, "object_scale": 1.0, "overall_scale": 1.0, "working_size": 1024,
+    "color_fix": False,
 }  # fmt: skip
 """What suits the embedded models: too little trained for classifier-free guidance; farther from the original with more
 steps, and off in colour with fewer, the more so the larger the picture; small enough to see a photograph whole."""

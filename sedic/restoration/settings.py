@@ -101,6 +101,8 @@ class Settings:
         soft_edge: latent cells over which an object fades into the stage before, outwards from its mask.
         order: of the objects, see :func:`~.words.in_order`.
         strength: of ``noised picture``, in (0, 1]: 1 keeps nothing of the picture.
+        color_fix: whether every stage's picture gets the reference's coarse colours back, see :mod:`.color_fix`; the
+            paper does not.
         working_size: longest side in pixels that the network sees at once, a multiple of 64; what is beyond it is
             restored in overlapping tiles. 0: the model's own.
 
@@ -128,6 +130,7 @@ class Settings:
     order: str = ORDERS[0]
     strength: float = 0.6
     working_size: int = 0
+    color_fix: bool = False
 
     def __post_init__(self) -> None:
         solver_named(self.sampler)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import SedicError
 from ..semantics import Semantics
+from .color_fix import fix_colors
 from .denoiser import Denoiser, Models, Picture
 from .fusion import Fusion, Trajectory, fuse, kept, latent_mask, previous_trajectory
 from .guidance import Guidance, GuidanceError, guide
@@ -159,7 +160,8 @@ def decode(
         )  # fmt: skip
 
     def to_picture(trajectory: Trajectory) -> Tensor:
-        return models.decode(trajectory.latents[-1])[..., :height, :width]
+        image = models.decode(trajectory.latents[-1])[..., :height, :width]
+        return fix_colors(image, reference).clamp(0, 1) if settings.color_fix else image
 
     stages = [(place, j, o) for place, (j, o) in enumerate(in_order(semantics.objects, settings.order), 1)
               if o.mask is not None and o.mask.any()]  # fmt: skip

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..models.embedded import load, save
+from ..restoration.color_fix import fix_colors
 from .diffusion import Networks, watched
 from .examples import Examples, mixed, unmixed
 from .loop import Run
@@ -72,7 +73,7 @@ class Restorer(nn.Module):
         self.requires_grad_(True).train()
 
 
-Roundtrip = Callable[[Tensor], Tensor]
+Roundtrip = Callable[[Tensor, Tensor], Tensor]
 
 
 @torch.no_grad()
@@ -83,16 +84,17 @@ def steps_before(
 
     Some have stages behind them, one or two: what a step from noise restores is in their condition, in one region or
     everywhere, after a way through pixels. All begin from noise, and some then go on to a lower noise level, drawn at
-    random, by a DDIM step.
+    random among those of two to five steps, by a DDIM step. What their condition was before becomes ``reference``.
 
     Args:
         networks: that take the steps.
         batch: from :meth:`.examples.Examples.batch`; changed in place.
         config: its ``jumps`` and ``restored``.
         kept: share of the signal at each training step.
-        roundtrip: decodes and encodes latents.
+        roundtrip: decodes latents, gives them the colours of their references' latents, and encodes them.
     """
     count, last = len(batch["target"]), len(kept) - 1
+    batch["reference"] = batch["condition"].clone()
     batch["z"], batch["time"] = torch.randn_like(batch["target"]), torch.full((count,), last)
 
     def first_step(rows: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,7 +109,7 @@ def steps_before(
         rows = (stages > stage).nonzero().flatten()
         if len(rows):
             clean, _ = first_step(rows, torch.randn_like(batch["z"][rows]))
-            for row, restored in zip(rows.tolist(), roundtrip(clean), strict=True):
+            for row, restored in zip(rows.tolist(), roundtrip(clean, batch["reference"][rows]), strict=True):
                 present = (batch["masks"][row].mean((1, 2)) > 0).nonzero().flatten()
                 whole = not len(present) or torch.rand(()) < 0.4
                 mask = 1.0 if whole else batch["masks"][row][present[torch.randint(len(present), ())]]
@@ -115,7 +117,7 @@ def steps_before(
     rows = (torch.rand(count) < config.jumps).nonzero().flatten()
     if len(rows):
         clean, noise = first_step(rows, batch["z"][rows])
-        batch["time"][rows] = torch.randint(last, (len(rows),))
+        batch["time"][rows] = torch.randint(int(0.2 * last), int(0.8 * last), (len(rows),))
         batch["z"][rows] = mixed(clean, noise, kept[batch["time"][rows]].reshape(-1, 1, 1, 1))
 
 
@@ -170,27 +172,34 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
     random = np.random.default_rng(config.seed + run.step)
     torch.manual_seed(config.seed + run.step)
     full = examples.latents.shape[-1]
-    encoder = load("autoencoder", autoencoder).encoder.to(memory_format=torch.channels_last)
+    whole = load("autoencoder", autoencoder).to(memory_format=torch.channels_last)
 
-    def roundtrip(latents: Tensor) -> Tensor:
+    def decoded(latents: Tensor, decoder: nn.Module = model.decoder) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
-            decoded = model.decoder(latents.contiguous(memory_format=torch.channels_last))
-            return encoder(decoded.clamp(-1, 1)).float()
+            return decoder(latents.contiguous(memory_format=torch.channels_last)).float()
+
+    def as_a_stage(clean: Tensor, references: Tensor) -> Tensor:
+        with torch.no_grad():
+            colors = decoded(references, whole.decoder)
+        return fix_colors(decoded(clean), colors)
+
+    def roundtrip(clean: Tensor, references: Tensor) -> Tensor:
+        pixels = as_a_stage(clean, references).clamp(-1, 1)
+        with torch.autocast("cpu", torch.bfloat16):
+            return whole.encoder(pixels.contiguous(memory_format=torch.channels_last)).float()
 
     def losses() -> dict[str, Tensor]:
-        whole = run.seconds / (60 * config.minutes) >= config.whole_from
-        count, side = (config.batch // 4, full) if whole else (config.batch, full // 2)
+        large = run.seconds / (60 * config.minutes) >= config.whole_from
+        count, side = (config.batch // 4, full) if large else (config.batch, full // 2)
         rows = examples.training[torch.randint(len(examples.training), (count + config.clean,))]
         batch = examples.batch(rows, side, random, pixels=True)
         predicted = {name: value[:count] for name, value in batch.items()}
         steps_before(model.networks, predicted, config, examples.kept, roundtrip)
         v, attention = watched(model.networks, predicted)
         clean, _ = unmixed(predicted["z"], v, examples.kept[predicted["time"]].reshape(-1, 1, 1, 1))
-        latents = torch.cat([clean, batch["target"][count:]]).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            decoded = model.decoder(latents).float()
+        pictures = torch.cat([as_a_stage(clean, predicted["reference"]), decoded(batch["target"][count:])])
         return {
-            **judge(decoded, batch["pixels"], count),
+            **judge(pictures, batch["pixels"], count),
             "latents": config.latents * F.mse_loss(clean, predicted["target"]),
             "places": config.places * energy_of_places(attention, predicted["places"], predicted["masks"]),
         }
@@ -203,9 +212,9 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
 
     def export(average: Restorer) -> None:
         average.networks.save(out)
-        whole = load("autoencoder", autoencoder)
-        whole.decoder.load_state_dict(average.decoder.state_dict())
-        save("autoencoder", whole, out)
+        finished = load("autoencoder", autoencoder)
+        finished.decoder.load_state_dict(average.decoder.state_dict())
+        save("autoencoder", finished, out)
 
     run.train(losses, validate, every_minutes=9)
     return run.average

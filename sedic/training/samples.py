@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..restoration.color_fix import fix_colors
 from .examples import mixed, unmixed
 from .perceptual import Features, distances
 
-COUNT, SHOWN, STEPS = 16, 6, 4
+COUNT, SHOWN, STEPS = 16, 6, 2
 
 
 @torch.no_grad()
@@ -58,6 +59,8 @@ def sample_sheet(
         "autoencoder": batch["target"],
     }
     decoded = {name: decoder(latents).clamp(-1, 1) for name, latents in versions.items()}
+    for name in ("one_step", "restored"):
+        decoded[name] = fix_colors(decoded[name], decoded["reference"]).clamp(-1, 1)
     columns = [decoded["reference"], decoded["restored"], batch["pixels"]]
     sheet = torch.cat([torch.cat(list(column[:SHOWN]), 1) for column in columns], 2)  # 3,rows·H,columns·W
     shown = ((sheet.movedim(0, -1) + 1) * 127.5).round().byte().numpy()

@@ -75,7 +75,8 @@ def denoiser(pack: types.ModuleType) -> types.ModuleType:
 @pytest.fixture(scope="session")
 def library(pack: types.ModuleType) -> types.SimpleNamespace:
     """The pack's own copy of the library."""
-    paths = ("restoration.guidance", "restoration.fusion", "restoration.energy", "models.embedded", "errors")
+    restoration = ("guidance", "fusion", "energy", "color_fix")
+    paths = [*(f"restoration.{name}" for name in restoration), "models.embedded", "errors"]
     parts = {path.split(".")[-1]: importlib.import_module(f"{pack.__name__}.sedic.{path}") for path in paths}
     return types.SimpleNamespace(**parts)
 

@@ -69,6 +69,23 @@ def test_other_noise_levels_than_the_previous_stage_are_an_error_that_names_both
         sample(restore, stage, fusion=fusion, steps=5)
 
 
+def test_color_fix_gives_the_image_the_references_colours_and_leaves_the_latent(restore, stage, library):
+    latent, _, plain = sample(restore, stage)
+    reference = stage.image.flip(1)
+    same, _, fixed = sample(restore, stage, reference=reference, color_fix=True)
+    assert torch.equal(same["samples"], latent["samples"])
+    expected = library.color_fix.fix_colors(plain.movedim(-1, 1), reference.movedim(-1, 1)).clamp(0, 1)
+    torch.testing.assert_close(fixed, expected.movedim(1, -1))
+    assert not torch.equal(fixed, plain)
+
+
+def test_color_fix_without_a_fitting_reference_is_an_error_that_says_what_to_do(restore, stage, library):
+    with pytest.raises(library.errors.SedicError, match="plug it in or turn color_fix off"):
+        sample(restore, stage, color_fix=True)
+    with pytest.raises(library.errors.SedicError, match="64×128; the one plugged in is 64×96"):
+        sample(restore, stage, color_fix=True, reference=stage.image[:, :96])
+
+
 def test_prompt_without_the_name_is_an_error_that_quotes_it(library, steering, stage):
     with pytest.raises(library.errors.SedicError, match="green door"):
         steering.AttentionGuidance.execute(

@@ -67,7 +67,8 @@ def with_nodes(pack, reference, semantics, settings) -> list[np.ndarray]:
         trajectory = image  # the reference stands for the trajectory before object 1
         shared = {"model": model, "negative": negative, "vae": vae, "seed": settings.seed, "sampler": settings.sampler,
                   "scheduler": settings.scheduler, "strength": 1.0, "control_net": control_net,
-                  "working_size": settings.working_size}  # fmt: skip
+                  "working_size": settings.working_size, "reference": image,
+                  "color_fix": settings.color_fix}  # fmt: skip
         pictures = []
         for j in range(1, 4):  # the third object is not there
             mask, prompt, name = steering.SemanticObject.execute(semantics, j, settings.order).result
@@ -90,7 +91,7 @@ def with_nodes(pack, reference, semantics, settings) -> list[np.ndarray]:
         (positive,) = encode(clip, steering.literal(semantics.overall))
         final, _ = restore.GlobalRestore.execute(
             positive=positive, image=image, steps=settings.overall_steps, cfg=settings.overall_scale,
-            condition=settings.condition, start=settings.start, reference=images.to_image(reference),
+            condition=settings.condition, start=settings.start,
             start_strength=settings.strength, **shared,
         ).result  # fmt: skip
         return [*pictures, images.to_pixels(final)]
@@ -115,7 +116,7 @@ def guided(**changes) -> GuidanceSettings:
             "start": "noised picture", "strength": 0.5, "sampler": "dpmpp_2m", "soft_edge": 2,
             "tokens": "content words", "guidance": guided(through_control=False, reduction="sum", eta=10.0),
         },
-        {"working_size": 128, "sampler": "ddim", "tokens": "chosen words", "words": ("polished",)},
+        {"working_size": 128, "color_fix": True, "sampler": "ddim", "tokens": "chosen words", "words": ("polished",)},
     ],
     ids=lambda changes: ",".join(changes) or "defaults",
 )  # fmt: skip

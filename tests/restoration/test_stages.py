@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sedic.restoration import stages
+from sedic.restoration.color_fix import coarse, fix_colors
 from sedic.restoration.fusion import Trajectory
 from sedic.restoration.guidance import GuidanceSettings
 from sedic.restoration.settings import NEGATIVE, Settings
@@ -110,6 +111,18 @@ def test_trajectories_are_kept_only_for_a_stage_that_is_fused_with_them(trajecto
     assert [len(trajectory.latents) for trajectory in trajectories] == [1] * 4
 
 
+def test_color_fix_holds_every_stage_to_the_references_colours():
+    _, made = run(scene(2), replace(FEW, color_fix=True))
+    _, plain = run(scene(2))
+    for fixed, drifted in zip(made, plain, strict=True):
+        assert fixed.image.min() >= 0
+        assert fixed.image.max() <= 1
+        off, before = (coarse(stage.image - picture()).abs().max() for stage in (fixed, drifted))
+        assert off < before / 2
+    first = fix_colors(plain[0].image, picture()).clamp(0, 1)
+    assert torch.equal(made[0].image, first)
+
+
 # Sizes
 
 
@@ -171,6 +184,7 @@ def test_every_seed_that_a_file_can_hold_draws_noise(seed):
         {"overall_steps": 5},
         {"condition": "reference"},
         {"start": "low frequencies"},
+        {"color_fix": True},
         {"guidance": GuidanceSettings(eta=1.0, threshold=0.0)},
     ],
     ids=lambda change: next(iter(change)),
