@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..models.autoencoder import CELL
 from ..models.embedded import load, save
 from ..restoration.color_fix import fix_colors
 from .diffusion import Networks, watched
@@ -28,6 +29,7 @@ from .perceptual import Critic, Features, distances
 from .places import energy_of_places
 from .samples import sample_sheet
 
+_CLOTH = 8  # cells a side, over which a weave is looked for
 _SHIFT = 16  # pixels that the feature network's grid moves at most, lest its own pattern be learnt
 
 
@@ -43,6 +45,7 @@ class Config:
     clean: int = 2  # examples more whose clean latents the decoder decodes
     pixels: float = 3.0
     tones: float = 3.0  # of the means of 8×8 pixels
+    weave: float = 4.0  # of the mean error at each place of the decoder's cells: a pattern that repeats with them
     # Of the features from fine to coarse: so that each moves the networks about half as much as the pixels do. Deep
     # features' gradients are ten times as large, and nearly noise.
     features: tuple[float, ...] = (0.2, 0.2, 0.2, 0.1, 0.03)
@@ -149,6 +152,7 @@ class Judge:
         return {
             "pixels": self.config.pixels * (decoded - pixels).abs().mean(),
             "tones": self.config.tones * F.avg_pool2d(decoded - pixels, 8).abs().mean(),
+            "weave": self.config.weave * F.avg_pool2d(F.pixel_unshuffle(decoded - pixels, CELL), _CLOTH).abs().mean(),
             "features": torch.tensor(self.config.features) @ distances(of_ours, of_true).mean(1),
             "displeasure": self.config.displeasure * shown * displeasure,
         }

@@ -41,7 +41,9 @@ def case() -> Case:
     return Case(scene("barn"), scene("lake"), ToyModels(), SETTINGS)
 
 
-def test_shared_stages_give_the_picture_of_a_decode_from_the_start(case):
+@pytest.mark.parametrize("color_fix", [False, True])
+def test_shared_stages_give_the_picture_of_a_decode_from_the_start(color_fix):
+    case = Case(scene("barn"), scene("lake"), ToyModels(), replace(SETTINGS, color_fix=color_fix))
     assert np.array_equal(VARIANTS["final"](case).pixels, case.decoded(case.file))
     alone = replace(case.file, semantics=Semantics("", case.file.semantics.objects[:2]))
     assert np.array_equal(VARIANTS["row 4"](case).pixels, case.decoded(alone))
@@ -77,6 +79,8 @@ def test_variants_hold_what_their_names_say(case):
     own = Case(case.scene, case.donor, ToyModels(), SETTINGS)
     VARIANTS["row 7"](own)
     assert np.allclose(own.models.conditions[0][3], 128 / 255)  # the first stage is conditioned on grey
+    held = Case(case.scene, case.donor, ToyModels(), replace(SETTINGS, color_fix=True))
+    assert np.array_equal(VARIANTS["row 7"](held).pixels, VARIANTS["row 7"](own).pixels)  # grey is no reference
     VARIANTS["unguided"](case)
     assert not any(denoiser.attention_at for denoiser in case.models.denoisers)
 

@@ -141,10 +141,19 @@ def test_all_terms_have_a_gradient_for_the_picture_and_the_discriminator_waits()
     photograph = torch.zeros(2, 3, 64, 64)
     assert judge(decoded, photograph, 1)["displeasure"] == 0
     terms = judge(decoded, photograph, 1)
-    for name in ("pixels", "tones", "features", "displeasure"):
+    for name in ("pixels", "tones", "weave", "features", "displeasure"):
         assert torch.autograd.grad(terms[name], decoded, retain_graph=True)[0].abs().sum() > 0, name
     (moved,) = torch.autograd.grad(terms["displeasure"], decoded)
     assert not moved[1].any()  # a decoded photograph is not judged
+
+
+def test_a_pattern_that_repeats_with_the_cells_costs_more_than_grain():
+    torch.manual_seed(0)
+    judge, photograph = Judge(Config()), torch.zeros(1, 3, 128, 128)
+    block, grain = torch.randn(1, 3, 8, 8) / 10, torch.randn(1, 3, 128, 128) / 10
+    woven, grainy = (judge(x, photograph, 1)["weave"] for x in (block.repeat(1, 1, 16, 16), grain))
+    assert woven > 5 * grainy
+    assert grainy > 0
 
 
 def test_references_of_training_are_by_the_default_codec_and_of_many_qualities():
@@ -169,7 +178,7 @@ def test_short_trainings_leave_weights_that_load_and_resume(tmp_path):
         lines.append({"file": f"{number}.png", "width": 128, "height": 128, "captions": ["squares"], "objects": [],
                       "masks_known": False, "dataset": "made", "source": "made", "licence": "CC0"})  # fmt: skip
     (data / "annotations.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    size = 64
+    size = 128
     diffusion.train(data, runs / "diffusion", diffusion.Config(minutes=0.001, size=size, small_batch=2, batch=2))
     assert Examples(runs / "diffusion", Config()).latents.shape[1] == 4
     out = runs / "adversarial"

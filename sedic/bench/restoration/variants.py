@@ -19,6 +19,7 @@ from ...bitstream import SedicFile
 from ...codec import Reference, decode, encode, pack, reference_of, reference_within, to_image, to_pixels
 from ...reference.av1 import Av1
 from ...restoration import stages
+from ...restoration.color_fix import fix_colors
 from ...restoration.settings import Settings
 from ...semantics import Limits, Semantics
 from .scenes import Scene
@@ -81,8 +82,9 @@ class Case:
         if self.settings.condition == "reference" and objects:  # it depends on the reference, too
             semantics = Semantics(overall, self.file.semantics.objects[:objects])
             return self.decoded(replace(self.file, semantics=semantics))
-        found = stages.decode(self.models, self.after[objects], Semantics(overall), self.settings)
-        return to_pixels(list(found)[-1].image)
+        plain = replace(self.settings, color_fix=False)  # its reference is not what this stage starts from
+        *_, last = stages.decode(self.models, self.after[objects], Semantics(overall), plain)
+        return to_pixels(fix_colors(last.image, self.after[0]) if self.settings.color_fix else last.image)
 
     def coded(self, codec: str) -> Reference:
         """The best reference by a codec of at most the bytes that ``av1`` may use by default."""
@@ -160,7 +162,8 @@ def _swapped(case: Case) -> Result:
 
 def _no_reference(case: Case) -> Result:
     grey = torch.full((1, 3, *case.scene.pixels.shape[:2]), GREY / 255)
-    *_, last = stages.decode(case.models, grey, case.file.semantics, case.settings)
+    colourless = replace(case.settings, color_fix=False)
+    *_, last = stages.decode(case.models, grey, case.file.semantics, colourless)
     return Result(to_pixels(last.image), bytes_of(case.file) - len(case.file.reference or b""))
 
 
