@@ -13,7 +13,7 @@ from ..reference import DEFAULT_CODEC
 from . import bitstream, pictures, pristine, reference, restoration
 from .decoder import measure as measure_decoder
 from .energy import VARIANTS
-from .restoration import sheets
+from .restoration import predictable, sheets
 
 
 def main() -> int:
@@ -126,6 +126,12 @@ def _add_restoration(commands: Any) -> None:
         "--to", type=Path, default=Path("docs", "training.jpg"), metavar="JPEG", help="default: %(default)s"
     )
     training.set_defaults(run=lambda o: sheets.training_sheet(o.run_folder, o.to))
+
+    telling = commands.add_parser("predictable", help="how much of an original's features its reference tells")
+    telling.add_argument("run_folder", type=Path, metavar="RUN", help="of sedic train diffusion")
+    telling.add_argument("--out", type=Path, default=Path("out", "predictable"), metavar="DIR", help="resumed")
+    telling.add_argument("--minutes", type=float, default=20, metavar="N", help="of training; default: %(default)s")
+    telling.set_defaults(run=lambda o: predictable.measure(o.run_folder, o.out, o.minutes))
 
     natural = commands.add_parser("pristine", help="fit the shipped model of natural statistics again")
     natural.add_argument("--data", type=Path, required=True, metavar="DIR", help="the training pictures")
