@@ -63,15 +63,22 @@ def color_fix_input() -> Any:
                             "model's colours drift away from.")  # fmt: skip
 
 
-def colors_of(reference: Tensor | None, color_fix: bool) -> Tensor | None:
+def colors_of(reference: Tensor | None, color_fix: bool, image: Tensor) -> Tensor | None:
     """The picture whose colours a stage keeps, if it does.
 
     Raises:
-        SedicError: there is none.
+        SedicError: there is none, or not of the size of ``image``.
     """
-    if color_fix and reference is None:
+    if not color_fix:
+        return None
+    if reference is None:
         raise SedicError("color_fix takes the colours from the reference; plug it in or turn color_fix off.")
-    return reference if color_fix else None
+    if reference.shape[1:3] != image.shape[1:3]:
+        (high, wide), (height, width) = image.shape[1:3], reference.shape[1:3]
+        raise SedicError(
+            f"color_fix needs a reference of the picture's size, {wide}×{high}; the one plugged in is {width}×{height}."
+        )
+    return reference
 
 
 def checkpointing_input() -> Any:
@@ -133,7 +140,7 @@ class ORAGSampler(io.ComfyNode):
         handling = Handling(working_size, checkpointing, if_unguidable == "go on")
         latent, trajectory, restored = run_stage(
             model, positive, negative, vae, image, sampling, image, control_net, guidance, fusion, handling=handling,
-            colors=colors_of(reference, color_fix),
+            colors=colors_of(reference, color_fix, image),
         )  # fmt: skip
         return io.NodeOutput({"samples": latent}, trajectory, restored, ui=shown(handling))
 
@@ -186,7 +193,7 @@ class GlobalRestore(io.ComfyNode):
         around = {"noise": None, "low frequencies": low_frequencies, "noised picture": lambda latent: latent}[start]
         latent, _, restored = run_stage(
             model, positive, negative, vae, image, sampling, hint, control_net, around=around,
-            handling=Handling(working_size), colors=colors_of(reference, color_fix), keep=False,
+            handling=Handling(working_size), colors=colors_of(reference, color_fix, image), keep=False,
         )  # fmt: skip
         return io.NodeOutput(restored, {"samples": latent}, ui=ui.PreviewImage(restored, cls=cls))
 

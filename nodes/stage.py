@@ -72,7 +72,7 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
     """Samples one stage; (latent, trajectory, picture of ``image``'s size).
 
     ``around`` makes the latent around which the noise lies from the picture's (None: 0, pure noise); ``colors`` is the
-    IMAGE whose coarse colours the result gets; ``loop`` goes to :func:`~sedic.restoration.stages.restore`.
+    IMAGE of its size whose coarse colours the result gets; ``loop`` goes to :func:`~sedic.restoration.stages.restore`.
 
     Raises:
         SedicError: the model cannot be guided, or memory is full; says what to do.
@@ -124,21 +124,10 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
         raise SedicError(out_of_memory(guidance is not None, handling, size)) from error
     kept = Trajectory(trajectory.sigmas.cpu(), tuple(latent.cpu() for latent in trajectory.latents))
     restored = vae.decode(samples)[:, :height, :width]
-    return samples, kept, restored if colors is None else recolored(restored, colors)
-
-
-def recolored(image: Tensor, reference: Tensor) -> Tensor:
-    """An IMAGE with the coarse colours of another.
-
-    Raises:
-        SedicError: their sizes differ.
-    """
-    if image.shape[1:3] != reference.shape[1:3]:
-        (high, wide), (height, width) = image.shape[1:3], reference.shape[1:3]
-        raise SedicError(
-            f"color_fix needs a reference of the picture's size, {wide}×{high}; the one plugged in is {width}×{height}."
-        )
-    return fix_colors(image.movedim(-1, 1), reference[..., :3].movedim(-1, 1)).movedim(1, -1).clamp(0, 1)
+    if colors is not None:
+        fixed = fix_colors(restored.movedim(-1, 1), colors[..., :3].movedim(-1, 1))
+        restored = fixed.movedim(1, -1).clamp(0, 1)
+    return samples, kept, restored
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -98,15 +98,16 @@ def _add_restoration(commands: Any) -> None:
         "--image-pictures", type=int, default=plain.image_pictures, metavar="N", help="default: %(default)s"
     )
     main.add_argument(
-        "--side", type=int, default=plain.side, metavar="PIXELS", help="of --images; default: %(default)s"
-    )
+        "--sides", type=int, nargs="+", default=plain.sides, metavar="PIXELS",
+        help=f"shorter sides of --images; default: {' '.join(map(str, plain.sides))}",
+    )  # fmt: skip
     main.add_argument("--only", nargs="+", choices=restoration.ROWS, default=plain.only, metavar="ROWS",
                       help=f"some of {', '.join(restoration.ROWS)}")  # fmt: skip
     main.add_argument("--minutes", type=float, metavar="N", help="begin no picture behind them")
     main.add_argument("--again", action="store_true", help="print what is there, restore nothing")
     main.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables into this file, too")
     main.set_defaults(run=lambda o: restoration.measure(restoration.Options(
-        o.heldout, o.images, o.out, o.pictures, o.image_pictures, o.side, o.only, o.workers, o.minutes, o.again,
+        o.heldout, o.images, o.out, o.pictures, o.image_pictures, o.sides, o.only, o.workers, o.minutes, o.again,
         o.markdown,
     )))  # fmt: skip
 

@@ -37,14 +37,14 @@ _SHIFT = 16  # pixels that the feature network's grid moves at most, lest its ow
 class Config:
     """The shipped weights were made with these values; their card says what was done otherwise."""
 
-    minutes: float = 118
+    minutes: float = 218
     size: int = 256  # of the crops
     whole_from: float = 0.85  # of the time; before it, quarters of the crops: more of them for the same work
     batch: int = 8  # quarters, or as many pixels in whole crops
     rate: float = 4e-4
     clean: int = 2  # examples more whose clean latents the decoder decodes
-    pixels: float = 3.0
-    tones: float = 3.0  # of the means of 8×8 pixels
+    pixels: float = 1.5
+    tones: float = 2.0  # of the means of 8×8 pixels
     weave: float = 4.0  # of the mean error at each place of the decoder's cells: a pattern that repeats with them
     # Of the features from fine to coarse: so that each moves the networks about half as much as the pixels do. Deep
     # features' gradients are ten times as large, and nearly noise.

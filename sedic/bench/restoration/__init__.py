@@ -35,7 +35,7 @@ class Options:
         images: folder of ``NAME.png`` with ``NAME.json``, or None; only the first two tables and the speed.
         out: keeps all results.
         pictures, image_pictures: how many of each.
-        side: shorter side in pixels that ``images`` are shrunk to.
+        sides: shorter sides in pixels that ``images`` are shrunk to, one after the other.
         only: some of :data:`ROWS`.
         workers: processes of one thread each.
         minutes: no picture is begun behind them; None for all.
@@ -48,7 +48,7 @@ class Options:
     out: Path
     pictures: int = 48
     image_pictures: int = 16
-    side: int = 512
+    sides: Sequence[int] = (512, 256)
     only: Sequence[str] = ROWS
     workers: int = 2
     minutes: float | None = None
@@ -85,9 +85,10 @@ def _sets(options: Options) -> Iterator[tuple[str, list[Task]]]:
     original = [work.ORIGINAL] if groups else []
     of_images = [name for name in groups if name in ("main", "references")]
     if options.images is not None and of_images:
-        scenes = described(options.images, options.image_pictures, options.side)
-        title = f"{options.images.name}, shorter side {options.side}"
-        yield title, work.tasks(scenes, options.out / f"images-{options.side}", [*original, *chosen(of_images)])
+        for side in options.sides:
+            scenes = described(options.images, options.image_pictures, side)
+            title = f"{options.images.name}, shorter side {side}"
+            yield title, work.tasks(scenes, options.out / f"images-{side}", [*original, *chosen(of_images)])
     if options.heldout is not None and (groups or extra):
         scenes = held_out(options.heldout, options.pictures)
         yield "held-out, 256 pixels", work.tasks(scenes, options.out / "heldout", [*original, *extra, *chosen(groups)])
