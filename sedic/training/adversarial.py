@@ -87,17 +87,17 @@ def steps_before(
 
     Some have stages behind them, one or two: what a step from noise restores is in their condition, in one region or
     everywhere, after a way through pixels. All begin from noise, and some then go on to a lower noise level, drawn at
-    random among those of two to five steps, by a DDIM step. What their condition was before becomes ``reference``.
+    random among those of two to five steps, by a DDIM step.
 
     Args:
         networks: that take the steps.
-        batch: from :meth:`.examples.Examples.batch`; changed in place.
+        batch: from :meth:`.examples.Examples.batch`, and the pictures of the conditions as ``reference``, (B, 3, H, W);
+            changed in place.
         config: its ``jumps`` and ``restored``.
         kept: share of the signal at each training step.
-        roundtrip: decodes latents, gives them the colours of their references' latents, and encodes them.
+        roundtrip: decodes latents, gives them the colours of their references, and encodes them.
     """
     count, last = len(batch["target"]), len(kept) - 1
-    batch["reference"] = batch["condition"].clone()
     batch["z"], batch["time"] = torch.randn_like(batch["target"]), torch.full((count,), last)
 
     def first_step(rows: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -182,13 +182,8 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
         with torch.autocast("cpu", torch.bfloat16):
             return decoder(latents.contiguous(memory_format=torch.channels_last)).float()
 
-    def as_a_stage(clean: Tensor, references: Tensor) -> Tensor:
-        with torch.no_grad():
-            colors = decoded(references, whole.decoder)
-        return fix_colors(decoded(clean), colors)
-
     def roundtrip(clean: Tensor, references: Tensor) -> Tensor:
-        pixels = as_a_stage(clean, references).clamp(-1, 1)
+        pixels = fix_colors(decoded(clean), references).clamp(-1, 1)
         with torch.autocast("cpu", torch.bfloat16):
             return whole.encoder(pixels.contiguous(memory_format=torch.channels_last)).float()
 
@@ -198,10 +193,13 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
         rows = examples.training[torch.randint(len(examples.training), (count + config.clean,))]
         batch = examples.batch(rows, side, random, pixels=True)
         predicted = {name: value[:count] for name, value in batch.items()}
+        with torch.no_grad():
+            predicted["reference"] = decoded(predicted["condition"], whole.decoder)
         steps_before(model.networks, predicted, config, examples.kept, roundtrip)
         v, attention = watched(model.networks, predicted)
         clean, _ = unmixed(predicted["z"], v, examples.kept[predicted["time"]].reshape(-1, 1, 1, 1))
-        pictures = torch.cat([as_a_stage(clean, predicted["reference"]), decoded(batch["target"][count:])])
+        restored = fix_colors(decoded(clean), predicted["reference"])
+        pictures = torch.cat([restored, decoded(batch["target"][count:])])
         return {
             **judge(pictures, batch["pixels"], count),
             "latents": config.latents * F.mse_loss(clean, predicted["target"]),

@@ -82,8 +82,9 @@ def begun(
     inside = torch.zeros(1, 2, 8, 8)
     inside[:, 0, 2:5, 3:] = 1
     zeros = torch.zeros(1, 4, 8, 8)
-    batch = {"target": zeros, "condition": zeros.clone(), "tokens": torch.zeros(1, 77, dtype=torch.long),
-             "strength": torch.ones(1, 1, 1, 1), "masks": inside}  # fmt: skip
+    batch = {"target": zeros, "condition": zeros.clone(), "reference": zeros.clone(),
+             "tokens": torch.zeros(1, 77, dtype=torch.long), "strength": torch.ones(1, 1, 1, 1),
+             "masks": inside}  # fmt: skip
     steps_before(predicts_ones, batch, Config(**config), KEPT, roundtrip)
     return batch
 
