@@ -130,6 +130,7 @@ def decode(
     settings: Settings = Settings(),
     until: str = "final",
     progress: Callable[[str], Progress] | None = None,
+    so_far: Tensor | None = None,
 ) -> Iterator[Stage]:
     """Algorithm 1. Yields a :class:`Stage` for each object that has a mask, then ``final``.
 
@@ -140,9 +141,12 @@ def decode(
         settings: steps, scales, guidance, fusion and the rest.
         until: ``object`` leaves the last stage out.
         progress: given a stage's name, returns what is told about its steps.
+        so_far: a picture like ``reference`` that earlier stages have restored of it; None: begin with the reference.
     """
     height, width = reference.shape[-2:]
     first = picture = Picture(pad_to_multiple(reference), models.encode)
+    if so_far is not None:
+        picture = Picture(pad_to_multiple(so_far), models.encode)
     previous: Trajectory | Tensor = picture.latent
     noise = stage_noise(picture.latent, settings.seed, 0)
     zeros = torch.zeros_like(noise)

@@ -49,7 +49,7 @@ def test_shared_stages_give_the_picture_of_a_decode_from_the_start(color_fix):
     assert np.array_equal(VARIANTS["row 4"](case).pixels, case.decoded(alone))
 
 
-def test_a_last_stage_that_looks_at_the_reference_is_not_shared():
+def test_a_shared_last_stage_that_looks_at_the_reference_sees_the_true_one():
     case = Case(scene("barn"), scene("lake"), ToyModels(), replace(SETTINGS, condition="reference"))
     assert np.array_equal(VARIANTS["final"](case).pixels, case.decoded(case.file))
 

@@ -1,7 +1,7 @@
 """What is compared: a picture restored as by default, and with one thing changed.
 
 Stages that two variants share are computed once: an object's stage does not depend on the objects behind it, nor the
-last stage on anything but the picture so far and the overall text.
+last stage on anything but the reference, the picture so far and the overall text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ...bitstream import SedicFile
 from ...codec import Reference, decode, encode, pack, reference_of, reference_within, to_image, to_pixels
 from ...reference.av1 import Av1
 from ...restoration import stages
-from ...restoration.color_fix import fix_colors
 from ...restoration.settings import Settings
 from ...semantics import Limits, Semantics
 from .scenes import Scene
@@ -75,16 +74,10 @@ class Case:
         """The last stage behind so many objects' stages."""
         key = min(objects, len(self.after) - 1), overall
         if key not in self._finals:
-            self._finals[key] = self._final(*key)
+            start, so_far = self.after[0], self.after[key[0]]
+            *_, last = stages.decode(self.models, start, Semantics(overall), self.settings, so_far=so_far)
+            self._finals[key] = to_pixels(last.image)
         return self._finals[key]
-
-    def _final(self, objects: int, overall: str) -> np.ndarray:
-        if self.settings.condition == "reference" and objects:  # it depends on the reference, too
-            semantics = Semantics(overall, self.file.semantics.objects[:objects])
-            return self.decoded(replace(self.file, semantics=semantics))
-        plain = replace(self.settings, color_fix=False)  # its reference is not what this stage starts from
-        *_, last = stages.decode(self.models, self.after[objects], Semantics(overall), plain)
-        return to_pixels(fix_colors(last.image, self.after[0]) if self.settings.color_fix else last.image)
 
     def coded(self, codec: str) -> Reference:
         """The best reference by a codec of at most the bytes that ``av1`` may use by default."""
