@@ -25,7 +25,7 @@ from ..restoration.color_fix import fix_colors
 from .diffusion import Networks, watched
 from .examples import Examples, mixed, unmixed
 from .loop import Run
-from .perceptual import Critic, Features, distances
+from .perceptual import Critic, Features, distances, textures
 from .places import energy_of_places
 from .samples import sample_sheet
 
@@ -37,10 +37,10 @@ _SHIFT = 16  # pixels that the feature network's grid moves at most, lest its ow
 class Config:
     """The shipped weights were made with these values; their card says what was done otherwise."""
 
-    minutes: float = 218
+    minutes: float = 291
     size: int = 256  # of the crops
-    whole_from: float = 0.85  # of the time; before it, quarters of the crops: more of them for the same work
-    batch: int = 8  # quarters, or as many pixels in whole crops
+    whole_from: float = 0.65  # of the time; before it, quarters of the crops: more of them for the same work
+    batch: int = 16  # quarters, or as many pixels in whole crops
     rate: float = 4e-4
     clean: int = 2  # examples more whose clean latents the decoder decodes
     pixels: float = 1.5
@@ -49,6 +49,7 @@ class Config:
     # Of the features from fine to coarse: so that each moves the networks about half as much as the pixels do. Deep
     # features' gradients are ten times as large, and nearly noise.
     features: tuple[float, ...] = (0.2, 0.2, 0.2, 0.1, 0.03)
+    textures: tuple[float, ...] = (1.0, 0.3, 0.4, 0.5, 0.0)  # of the features' means over windows
     displeasure: float = 0.1
     latents: float = 0.1
     places: float = 0.05
@@ -86,8 +87,9 @@ def steps_before(
     """Puts the examples where the decoder's stages and steps would have taken them: ``z``, ``time``, ``condition``.
 
     Some have stages behind them, one or two: what a step from noise restores is in their condition, in one region or
-    everywhere, after a way through pixels. All begin from noise, and some then go on to a lower noise level, drawn at
-    random among those of two to five steps, by a DDIM step.
+    everywhere, after a way through pixels. All begin from noise, and some then go on to a lower noise level by a DDIM
+    step: half of them to the second of two steps', which is what decoding takes by default, half of them to any among
+    those of two to five steps.
 
     Args:
         networks: that take the steps.
@@ -120,7 +122,8 @@ def steps_before(
     rows = (torch.rand(count) < config.jumps).nonzero().flatten()
     if len(rows):
         clean, noise = first_step(rows, batch["z"][rows])
-        batch["time"][rows] = torch.randint(int(0.2 * last), int(0.8 * last), (len(rows),))
+        anywhere = torch.randint(int(0.2 * last), int(0.8 * last), (len(rows),))
+        batch["time"][rows] = torch.where(torch.rand(len(rows)) < 0.5, last // 2, anywhere)
         batch["z"][rows] = mixed(clean, noise, kept[batch["time"][rows]].reshape(-1, 1, 1, 1))
 
 
@@ -154,6 +157,7 @@ class Judge:
             "tones": self.config.tones * F.avg_pool2d(decoded - pixels, 8).abs().mean(),
             "weave": self.config.weave * F.avg_pool2d(F.pixel_unshuffle(decoded - pixels, CELL), _CLOTH).abs().mean(),
             "features": torch.tensor(self.config.features) @ distances(of_ours, of_true).mean(1),
+            "textures": torch.tensor(self.config.textures) @ textures(of_ours, of_true).mean(1),
             "displeasure": self.config.displeasure * shown * displeasure,
         }
 

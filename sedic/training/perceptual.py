@@ -41,6 +41,16 @@ def distances(a: list[Tensor], b: list[Tensor]) -> Tensor:
     return torch.stack([(p - q).square().sum(1).mean((1, 2)).float() for p, q in zip(a, b, strict=True)])
 
 
+def textures(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """As :func:`distances`, of the means over windows of at most 64 pixels: how much of what there is, wherever it is.
+
+    A texture that the reference has lost cannot come back place by place, and the mean of all its places is a blur;
+    its means over a window can (compare the texture term of DISTS, Ding et al. 2020).
+    """
+    pooled = [[F.avg_pool2d(x, min(64 >> k, *x.shape[2:]), 32 >> k) for k, x in enumerate(f, 1)] for f in (a, b)]
+    return distances(*pooled)
+
+
 class Discriminator(nn.Module):
     """Tells features of photographs from features of restored pictures, place by place, at four resolutions."""
 

@@ -16,7 +16,7 @@ from .data import Picture, read_annotations
 from .regions import Region, regions
 
 MOST_REGIONS = 4
-_LONGEST_SHORT_SIDE = 512
+_LONGEST_SHORT_SIDE = 1024
 _SCALES, _SCALE_ODDS = (2, 3, 4), (0.5, 0.3, 0.2)
 _RATES = 0.01, 0.06  # bits per pixel
 _QUALITIES = range(1, 64)
@@ -86,7 +86,7 @@ def crops(picture: Picture, size: int, seed: int) -> list[tuple[np.ndarray, np.n
     if min(height, width) == size:
         boxes = [(0, int(left)) for left in sorted({0, width - size})]
     else:
-        count = max(1, min(4, round(height * width / size**2 / 1.5)))
+        count = max(1, min(8, round(1.5 * height * width / size**2)))
         boxes = [
             (int(random.integers(height - size + 1)), int(random.integers(width - size + 1))) for _ in range(count)
         ]

@@ -14,7 +14,7 @@ from sedic.models.embedded import PARTS, WEIGHTS, load
 from sedic.training import adversarial, diffusion
 from sedic.training.adversarial import Config, Judge, steps_before
 from sedic.training.examples import Examples, compact_reference
-from sedic.training.perceptual import Critic, distances
+from sedic.training.perceptual import Critic, distances, textures
 
 CHANNELS = (16, 24, 40, 112, 320)
 
@@ -37,6 +37,14 @@ def test_distances_are_of_each_picture_and_zero_for_itself():
     found = distances(one, mixed)
     assert not found[:, 0].any()
     assert (found[:, 1] > 0.5).all()
+
+
+def test_textures_are_equal_wherever_their_parts_are_in_a_window():
+    one, tilted = features(0), features(1, tilt=3.0)
+    turned = [x.flip(2, 3) for x in one]
+    assert (distances(one, turned) > 0.5).all()
+    assert textures(one, turned).max() < 1e-9
+    assert textures(one, tilted).min() > 0.2
 
 
 def test_the_critic_learns_to_tell_photographs_from_restored_pictures():
@@ -108,6 +116,13 @@ def test_a_jump_lands_where_ddim_does():
     wanted = KEPT[time] + (1 - KEPT[time] ** 2).sqrt() * estimate
     assert torch.allclose(batch["z"], wanted, atol=1e-4)
     assert not batch["condition"].any()
+
+
+def test_half_of_the_jumps_land_on_the_second_of_two_steps():
+    torch.manual_seed(0)
+    times = [begun(jumps=1.0, restored=0.0)["time"].item() for _ in range(60)]
+    assert all(199 <= time < 799 for time in times)
+    assert 20 < times.count(499) < 40
 
 
 def test_stages_before_restore_one_region_or_everything_through_pixels():
