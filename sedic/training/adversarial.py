@@ -37,20 +37,21 @@ _SHIFT = 16  # pixels that the feature network's grid moves at most, lest its ow
 class Config:
     """The shipped weights were made with these values; their card says what was done otherwise."""
 
-    minutes: float = 291
+    minutes: float = 365
     size: int = 256  # of the crops
     whole_from: float = 0.65  # of the time; before it, quarters of the crops: more of them for the same work
     batch: int = 16  # quarters, or as many pixels in whole crops
     rate: float = 4e-4
     clean: int = 2  # examples more whose clean latents the decoder decodes
+    larger: float = 0.9  # share of the examples from pictures larger than a crop, most of which are sharper
     pixels: float = 1.5
     tones: float = 2.0  # of the means of 8×8 pixels
     weave: float = 4.0  # of the mean error at each place of the decoder's cells: a pattern that repeats with them
     # Of the features from fine to coarse: so that each moves the networks about half as much as the pixels do. Deep
     # features' gradients are ten times as large, and nearly noise.
     features: tuple[float, ...] = (0.2, 0.2, 0.2, 0.1, 0.03)
-    textures: tuple[float, ...] = (1.0, 0.3, 0.4, 0.5, 0.0)  # of the features' means over windows
-    displeasure: float = 0.1
+    textures: tuple[float, ...] = (1.5, 0.5, 0.6, 0.8, 0.0)  # of the features' statistics over windows
+    displeasure: float = 0.15
     latents: float = 0.1
     places: float = 0.05
     critic_rate: float = 5e-4
@@ -149,8 +150,8 @@ class Judge:
             of_ours = self.features(ours)
             with torch.no_grad():
                 of_true = self.features(true)
-        self.critic.learn([f[:predicted].float() for f in of_ours], [f.float() for f in of_true])
-        displeasure = self.critic.displeasure([f[:predicted].float() for f in of_ours])
+            self.critic.learn([f[:predicted] for f in of_ours], of_true)
+            displeasure = self.critic.displeasure([f[:predicted] for f in of_ours])
         shown = self.critic.steps > self.config.critic_steps
         return {
             "pixels": self.config.pixels * (decoded - pixels).abs().mean(),
@@ -194,7 +195,7 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
     def losses() -> dict[str, Tensor]:
         large = run.seconds / (60 * config.minutes) >= config.whole_from
         count, side = (config.batch // 4, full) if large else (config.batch, full // 2)
-        rows = examples.training[torch.randint(len(examples.training), (count + config.clean,))]
+        rows = examples.draw(count + config.clean, config.larger)
         batch = examples.batch(rows, side, random, pixels=True)
         predicted = {name: value[:count] for name, value in batch.items()}
         with torch.no_grad():

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
 
@@ -88,22 +92,32 @@ def compact_reference(pixels: np.ndarray, seed: int) -> np.ndarray:
     return codec.decode(codec.encode(pixels, quality), (pixels.shape[1], pixels.shape[0]), quality)
 
 
+def _references(crops: Path, start: int, count: int) -> np.ndarray:
+    """:func:`compact_reference` of the crops from ``start`` on, (count, 1, H, W, 3) uint8, on one thread."""
+    torch.set_num_threads(1)
+    part = np.load(crops, mmap_mode="r")[start : start + count, 0]
+    return np.stack([compact_reference(np.ascontiguousarray(c), start + i) for i, c in enumerate(part)])[:, None]
+
+
 @torch.no_grad()
-def encode(out: Path, autoencoder: Path) -> None:
+def encode(out: Path, autoencoder: Path, workers: int = 2) -> None:
     """Encodes ``crops.npy`` once, and what :func:`compact_reference` leaves of each: ``latents.npy``.
 
     It is (N, 4, C, h, w) float16: the original, two AV1 references and one by the default codec.
     """
     encoder = load("autoencoder", autoencoder).encoder.to(memory_format=torch.channels_last)
-    crops = np.load(out / "crops.npy", mmap_mode="r")
-    latents = []
-    for start in tqdm(range(0, len(crops), 8), "encoding pictures"):
-        part = crops[start : start + 8]
-        references = [compact_reference(np.ascontiguousarray(c[0]), start + i) for i, c in enumerate(part)]
-        images = to_tensor(np.concatenate([part, np.stack(references)[:, None]], 1).reshape(-1, *part.shape[2:]))
-        with torch.autocast("cpu", torch.bfloat16):
-            encoded = encoder(images.contiguous(memory_format=torch.channels_last)).float()
-        latents.append(encoded.half().numpy().reshape(len(part), -1, *encoded.shape[1:]))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the workers: with more they wait for one another
+    path, count = out / "crops.npy", 8
+    crops = np.load(path, mmap_mode="r")
+    starts, latents = range(0, len(crops), count), []
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        made = pool.map(_references, repeat(path), starts, repeat(count))
+        for start, references in tqdm(zip(starts, made, strict=True), "encoding pictures", len(starts)):
+            part = np.concatenate([crops[start : start + count], references], 1)
+            images = to_tensor(part.reshape(-1, *part.shape[2:]))
+            with torch.autocast("cpu", torch.bfloat16):
+                encoded = encoder(images.contiguous(memory_format=torch.channels_last)).float()
+            latents.append(encoded.half().numpy().reshape(len(part), -1, *encoded.shape[1:]))
     np.save(out / "latents.npy", np.concatenate(latents))
 
 
@@ -125,11 +139,20 @@ class Examples:
         self.crops = np.load(folder / "crops.npy", mmap_mode="r")
         self.latents = torch.from_numpy(np.load(folder / "latents.npy"))
         self.masks = torch.from_numpy(np.load(folder / "masks.npy"))
-        self.texts = Texts(json.loads((folder / "words.json").read_text(encoding="utf-8")), odds)
-        self.odds = odds
+        words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+        self.texts, self.odds = Texts(words, odds), odds
         self.held_out = torch.arange(0, len(self.latents), 60)
         self.training = torch.tensor([i for i in range(len(self.latents)) if i % 60])
+        # Folders that were prepared before crops said so draw all alike.
+        self.larger = torch.tensor([words[i].get("larger", False) for i in self.training.tolist()])
         self.kept = 1 / (1 + noise_levels() ** 2).sqrt()  # of the signal, at each training step
+
+    def draw(self, count: int, larger: float) -> Tensor:
+        """Rows of training crops, a share of them from pictures that are larger than a crop, where there are both."""
+        if self.larger.all() or not self.larger.any():
+            return self.training[torch.randint(len(self.training), (count,))]
+        weights = torch.where(self.larger, larger / self.larger.sum(), (1 - larger) / (~self.larger).sum())
+        return self.training[torch.multinomial(weights, count, replacement=True)]
 
     def batch(
         self, rows: Tensor, side: int, random: np.random.Generator, validating: bool = False, pixels: bool = False

@@ -21,58 +21,85 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ..metrics.perception import read_network, stage_features
 
 _CHANNELS = (16, 24, 40, 112, 320)  # of the features at 1/2, 1/4, 1/8, 1/16 and 1/32
+_STRENGTHS = (5.4, 7.7, 6.8, 5.4, 2.8)  # root mean square of each on photographs
 _JUDGED = (0, 1, 2, 3)  # of these, which the discriminator sees
 _HIDDEN = 64
 
 
 class Features(nn.Module):
-    """Unit-length features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size; pictures are (B, 3, H, W) in [-1, 1]."""
+    """Features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size; pictures are (B, 3, H, W) in [-1, 1].
+
+    On photographs their length is about 1. How long each is tells how strong a contrast or a texture is.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.network = read_network(0, "train").to(memory_format=torch.channels_last)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        return [x / (x.square().sum(1, keepdim=True) + 1e-6).sqrt() for x in stage_features(self.network, pixels)]
+        found = stage_features(self.network, pixels)
+        return [x / (s * c**0.5) for x, s, c in zip(found, _STRENGTHS, _CHANNELS, strict=True)]
 
 
-def distances(a: list[Tensor], b: list[Tensor]) -> Tensor:
-    """Mean squared difference of features at each resolution (LPIPS's form, uncalibrated), (5, B)."""
+def _unit(x: Tensor) -> Tensor:
+    return x / (x.square().sum(1, keepdim=True) + 1e-6).sqrt()
+
+
+def _squares(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """Mean over places of the squared difference at each resolution, (5, B)."""
     return torch.stack([(p - q).square().sum(1).mean((1, 2)).float() for p, q in zip(a, b, strict=True)])
 
 
+def distances(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """Mean squared difference of the features' directions at each resolution (LPIPS's form, uncalibrated), (5, B)."""
+    return _squares([_unit(x) for x in a], [_unit(x) for x in b])
+
+
+def windows(features: list[Tensor]) -> list[Tensor]:
+    """Mean and root mean square of each feature over windows of at most 64 pixels, (B, 2C, H/32, W/32) or less."""
+    found = []
+    for k, x in enumerate(features, 1):
+        size = min(64 >> k, *x.shape[2:])
+        mean, square = (F.avg_pool2d(y, size, 32 >> k) for y in (x.float(), x.float().square()))
+        found.append(torch.cat([mean, (square + 1e-6).sqrt()], 1))
+    return found
+
+
 def textures(a: list[Tensor], b: list[Tensor]) -> Tensor:
-    """As :func:`distances`, of the means over windows of at most 64 pixels: how much of what there is, wherever it is.
+    """Mean squared difference of :func:`windows`: how much of what there is, and how strong, wherever it is, (5, B).
 
     A texture that the reference has lost cannot come back place by place, and the mean of all its places is a blur;
-    its means over a window can (compare the texture term of DISTS, Ding et al. 2020).
+    its statistics over a window can (compare the texture term of DISTS, Ding et al. 2020).
     """
-    pooled = [[F.avg_pool2d(x, min(64 >> k, *x.shape[2:]), 32 >> k) for k, x in enumerate(f, 1)] for f in (a, b)]
-    return distances(*pooled)
+    return _squares(windows(a), windows(b))
 
 
 class Discriminator(nn.Module):
-    """Tells features of photographs from features of restored pictures, place by place, at four resolutions."""
+    """Tells features of photographs from those of restored pictures at four resolutions, by place and by window."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(
-            nn.Sequential(
-                spectral_norm(nn.Conv2d(_CHANNELS[stage], _HIDDEN, 1)),
-                nn.LeakyReLU(0.2),
-                spectral_norm(nn.Conv2d(_HIDDEN, _HIDDEN, 3, padding=1)),
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(_HIDDEN, 1, 1),
-            )
-            for stage in _JUDGED
-        )
+        self.places = nn.ModuleList(_head(_CHANNELS[stage], 3) for stage in _JUDGED)
+        self.windows = nn.ModuleList(_head(2 * _CHANNELS[stage], 1) for stage in _JUDGED)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """Logits, (B, 1, H/s, W/s) each: above 0 for a photograph."""
-        # Features of unit length have small entries: mean square 1 suits the layers.
-        return [
-            head(features[stage] * _CHANNELS[stage] ** 0.5) for head, stage in zip(self.heads, _JUDGED, strict=True)
-        ]
+        """Logits, (B, 1, H/s, W/s) for places and (B, 1, H/32, W/32) for windows: above 0 for a photograph."""
+        heads = [*self.places, *self.windows]
+        seen = [x[stage] for x in (features, windows(features)) for stage in _JUDGED]
+        # Features of length 1 have small entries: mean square 1 suits the layers.
+        scaled = (x * _CHANNELS[stage] ** 0.5 for x, stage in zip(seen, 2 * _JUDGED, strict=True))
+        return [head(x).float() for head, x in zip(heads, scaled, strict=True)]
+
+
+def _head(channels: int, reach: int) -> nn.Module:
+    """(B, channels, H, W) to (B, 1, H, W); each place sees ``reach``×``reach``."""
+    return nn.Sequential(
+        spectral_norm(nn.Conv2d(channels, _HIDDEN, 1)),
+        nn.LeakyReLU(0.2),
+        spectral_norm(nn.Conv2d(_HIDDEN, _HIDDEN, reach, padding=reach // 2)),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(_HIDDEN, 1, 1),
+    )
 
 
 class Critic:
@@ -86,7 +113,7 @@ class Critic:
         """One step on the hinge loss, which is returned; the features get no gradient."""
         false_logits, true_logits = (self.network([x.detach() for x in f]) for f in (restored, true))
         terms = [F.relu(1 + n).mean() + F.relu(1 - p).mean() for n, p in zip(false_logits, true_logits, strict=True)]
-        loss = torch.stack(terms).float().mean()
+        loss = torch.stack(terms).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -98,7 +125,7 @@ class Critic:
         self.network.requires_grad_(False)
         logits = self.network(restored)
         self.network.requires_grad_(True)
-        return -torch.stack([x.float().mean() for x in logits]).mean()
+        return -torch.stack([x.mean() for x in logits]).mean()
 
     def state_dict(self) -> dict[str, object]:
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "steps": self.steps}

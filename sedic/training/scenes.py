@@ -24,11 +24,16 @@ _QUALITIES = range(1, 64)
 
 @dataclass
 class Words:
-    """What is said of a crop: captions of the whole, and a name and a detail for each of its regions."""
+    """What is said of a crop: captions of the whole, and a name and a detail for each of its regions.
+
+    ``larger`` says whether the picture is larger than the crop: most that are not were shrunk and stored once more, and
+    are less sharp.
+    """
 
     captions: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
+    larger: bool = False
 
 
 def degrade(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -99,7 +104,7 @@ def _crop(
     box = slice(top, top + size), slice(left, left + size)
     step = -1 if flip else 1
     masks = np.zeros((MOST_REGIONS, size // 8, size // 8), np.uint8)
-    words = Words(list(captions))
+    words = Words(list(captions), larger=min(versions.shape[1:3]) > size)
     for region in found:
         mask = region.mask[box][:, ::step]
         if mask.mean() >= 0.03:
@@ -123,4 +128,10 @@ def prepare(data: Path, out: Path, size: int, seed: int, workers: int = 2) -> No
                 words.append(asdict(said))
     (out / "words.json").write_text(json.dumps(words), encoding="utf-8")
     np.save(out / "masks.npy", np.stack(masks))
-    np.save(out / "crops.npy", np.stack(pixels))
+    # Crop by crop: stacked, they would be in memory twice, gigabytes each time.
+    partial = out / "crops.partial.npy"
+    stored = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(pixels), *pixels[0].shape))
+    for place, crop in zip(stored, pixels, strict=True):
+        place[...] = crop
+    stored.flush()
+    partial.replace(out / "crops.npy")

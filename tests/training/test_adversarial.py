@@ -10,11 +10,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from sedic.demo import PHOTOGRAPH
 from sedic.models.embedded import PARTS, WEIGHTS, load
 from sedic.training import adversarial, diffusion
 from sedic.training.adversarial import Config, Judge, steps_before
+from sedic.training.data import Picture, to_tensor
 from sedic.training.examples import Examples, compact_reference
-from sedic.training.perceptual import Critic, distances, textures
+from sedic.training.perceptual import Critic, Features, distances, textures
+from sedic.training.scenes import crops
 
 CHANNELS = (16, 24, 40, 112, 320)
 
@@ -45,6 +48,32 @@ def test_textures_are_equal_wherever_their_parts_are_in_a_window():
     assert (distances(one, turned) > 0.5).all()
     assert textures(one, turned).max() < 1e-9
     assert textures(one, tilted).min() > 0.2
+
+
+def test_features_of_a_photograph_have_length_one_and_weaker_contrast_shortens_fine_ones():
+    pixels = to_tensor(np.asarray(Image.open(PHOTOGRAPH).convert("RGB"))[None, :256, :256])
+    strong, weak = ([x.square().sum(1).mean() for x in Features()(contrast * pixels)] for contrast in (1.0, 0.5))
+    assert all(0.5 < square < 2 for square in strong)
+    assert weak[0] < 0.5 * strong[0]
+    assert weak[1] < 0.8 * strong[1]
+
+
+def test_textures_tell_how_strong_a_contrast_is_and_distances_do_not():
+    one = features(0)
+    weaker = [0.7 * x for x in one]
+    assert distances(one, weaker).max() < 1e-6
+    assert (textures(one, weaker) > 0.04).all()
+
+
+def test_the_critic_learns_to_tell_weak_contrasts_from_strong_ones_by_place_and_by_window():
+    torch.manual_seed(0)
+    critic = Critic(2e-3)
+    for step in range(1, 200, 2):
+        critic.learn([0.5 * x for x in features(step)], features(step + 1))
+    strong, weak = critic.network(features(1000)), critic.network([0.5 * x for x in features(1000)])
+    assert len(strong) == 8
+    for p, q in zip(strong, weak, strict=True):
+        assert p.mean() > q.mean() + 0.1
 
 
 def test_the_critic_learns_to_tell_photographs_from_restored_pictures():
@@ -179,6 +208,30 @@ def test_references_of_training_are_by_the_default_codec_and_of_many_qualities()
     assert not np.array_equal(found[0], found[1])
     errors = [np.square(x.astype(float) - pixels).mean() for x in found]
     assert max(errors) < np.var(pixels.astype(float))
+
+
+def test_a_share_of_the_examples_is_from_larger_pictures(tmp_path):
+    count = 240
+    np.save(tmp_path / "crops.npy", np.zeros((count, 3, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "latents.npy", np.zeros((count, 4, 1, 1, 1), np.float16))
+    np.save(tmp_path / "masks.npy", np.zeros((count, 4, 1, 1), np.uint8))
+    for of_larger, wanted in ((30, 0.9), (0, 0.0), (count, 1.0)):
+        words = [{"captions": [], "names": [], "details": [], "larger": row < of_larger} for row in range(count)]
+        (tmp_path / "words.json").write_text(json.dumps(words), encoding="utf-8")
+        torch.manual_seed(0)
+        rows = Examples(tmp_path, Config()).draw(1000, 0.9)
+        assert not (rows % 60 == 0).any(), "held out"
+        assert len(set(rows.tolist())) > 80, "not the same ones"
+        assert abs((rows < of_larger).float().mean() - wanted) < 0.04
+
+
+def test_crops_say_whether_their_picture_is_larger(tmp_path):
+    pixels = np.random.default_rng(0).integers(256, size=(96, 160, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    made = {size: crops(Picture(tmp_path / "a.png"), size, 0) for size in (64, 96)}
+    assert all(words.larger for _, _, words in made[64])
+    assert len(made[96]) == 2
+    assert not any(words.larger for _, _, words in made[96])
 
 
 def test_short_trainings_leave_weights_that_load_and_resume(tmp_path):
