@@ -184,16 +184,20 @@ def test_golden_stream_reads_as_the_symbols_that_were_written(codec):
 
 
 def test_bfloat16_chooses_symbols_that_are_as_good_and_changes_none_that_are_read(codec, photograph):
-    figures = []
+    """In the mean over qualities: at one of them a choice falls a few bytes and a tenth of a decibel either way."""
+    means = []
     for half in (False, True):
-        other = compact_module.Compact()
+        other, figures = compact_module.Compact(), []
         other.bfloat16 = half
-        data = other.encode(photograph, 40)
-        figures.append((len(data), psnr(photograph, codec.decode(data, (300, 200), 40))))
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            assert digest(other.symbols(data, (300, 200), 40)) == digest(codec.symbols(data, (300, 200), 40))
-    assert figures[1][0] < 1.02 * figures[0][0]
-    assert figures[1][1] > figures[0][1] - 0.1
+        for quality in range(30, 51, 2):
+            data = other.encode(photograph, quality)
+            figures.append((len(data), psnr(photograph, codec.decode(data, (300, 200), quality))))
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                read = other.symbols(data, (300, 200), quality)
+            assert digest(read) == digest(codec.symbols(data, (300, 200), quality))
+        means.append(np.mean(figures, 0))
+    assert means[1][0] < 1.005 * means[0][0]
+    assert means[1][1] > means[0][1] - 0.03
 
 
 def test_products_are_exact_at_their_worst(codec):
