@@ -30,8 +30,8 @@ each stage, and stray farther from the original with more; too little trained fo
 to see a photograph whole."""
 EMBEDDED_GUIDANCE = {"eta": 1200.0, "t_prime": 0.0}
 """Likewise, of Eq. 3, in all steps: of 800, 1,200, 1,600 and 2,400 the least that halves the mean energy of Eq. 2 to
-the end of a stage, from 0.178 to 0.088 over the 35 objects of sixteen held-out pictures. More of it
-moves the picture more."""
+the end of a stage, found with the weights before over the 35 objects of sixteen held-out pictures, and halving it with
+today's (docs/embedded.md). More of it moves the picture more."""
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,7 @@ def compact_reference(pixels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _references(crops: Path, start: int, count: int) -> np.ndarray:
-    """:func:`compact_reference` of the crops from ``start`` on, (count, 1, H, W, 3) uint8, on one thread."""
-    torch.set_num_threads(1)
+    """:func:`compact_reference` of the crops from ``start`` on, (count, 1, H, W, 3) uint8."""
     part = np.load(crops, mmap_mode="r")[start : start + count, 0]
     return np.stack([compact_reference(np.ascontiguousarray(c), start + i) for i, c in enumerate(part)])[:, None]
 
@@ -106,11 +105,12 @@ def encode(out: Path, autoencoder: Path, workers: int = 2) -> None:
     It is (N, 4, C, h, w) float16: the original, two AV1 references and one by the default codec.
     """
     encoder = load("autoencoder", autoencoder).encoder.to(memory_format=torch.channels_last)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the workers: with more they wait for one another
+    # One thread a worker, NumPy's as PyTorch's: with more they wait for one another.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     path, count = out / "crops.npy", 8
     crops = np.load(path, mmap_mode="r")
     starts, latents = range(0, len(crops), count), []
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         made = pool.map(_references, repeat(path), starts, repeat(count))
         for start, references in tqdm(zip(starts, made, strict=True), "encoding pictures", len(starts)):
             part = np.concatenate([crops[start : start + count], references], 1)
