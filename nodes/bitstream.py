@@ -145,7 +145,7 @@ def describe(file: SedicFile) -> str:
     for section in file.sections:
         detail = f" (words {section.text_bytes}, mask {section.mask_bytes})" if section.mask_bytes else ""
         lines.append(f"{section.name}: {section.bytes} bytes{detail}")
-    total = sum(section.bytes for section in file.sections)
+    total = file.size
     lines.append(f"{file.width}×{file.height}: {total} bytes, {file.bits_per_pixel:.4f} bpp")
     return "\n".join([*lines, *([file.missing] if file.missing else [])])
 
@@ -280,7 +280,7 @@ class QualityReport(io.ComfyNode):
     def execute(cls, original: Tensor, decoded: Tensor, bitstream: SedicFile | None = None) -> io.NodeOutput:
         figures: dict[str, Any] = fidelity(to_pixels(original), to_pixels(decoded))
         if bitstream is not None:
-            figures["bytes"] = sum(section.bytes for section in bitstream.sections)
+            figures["bytes"] = bitstream.size
             figures["bpp"] = round(bitstream.bits_per_pixel, 5)
         report = json.dumps(figures)
         return io.NodeOutput(report, ui=ui.PreviewText(report))

@@ -132,12 +132,12 @@ def fit(
             f"{works:.4f} bpp: raise --target-bpp (the node's target_bpp) to that or more."
         )
     content = Content(semantics, lambda part: pack(references.smallest, part))
-    room = target_bpp * smallest.width * smallest.height / 8 - _size(smallest)
+    room = target_bpp * smallest.width * smallest.height / 8 - smallest.size
     shares = _shares(content, room, len(smallest.reference or b""), references.most_bytes)
     for share in reversed(shares):  # prices are near enough, not exact
         taken = content.taken(share)
         own = pack(references.smallest, taken)
-        left = target_bpp * own.width * own.height / 8 - _size(own) + len(own.reference or b"")
+        left = target_bpp * own.width * own.height / 8 - own.size + len(own.reference or b"")
         for spare in range(3):  # a longer reference's length may take two bytes more
             file = pack(references.within(left - spare), taken)
             if file.bits_per_pixel <= target_bpp:
@@ -179,7 +179,3 @@ def _tell(content: Content, share: Share, target_bpp: float) -> None:
     if share.overall < content.full.overall:
         left_out.append(f"words of the whole behind {content.step * share.overall}")
     warnings.warn(f"{target_bpp} bpp leave out {', '.join(left_out)}.", stacklevel=4)
-
-
-def _size(file: SedicFile) -> int:
-    return sum(section.bytes for section in file.sections)

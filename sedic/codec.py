@@ -278,7 +278,7 @@ def require_device(device: str) -> None:
 
 
 def load_models(where: str = "embedded", device: str = "cpu", precision: str = "float32") -> Models:
-    """The embedded models, or those of a folder, see :mod:`.restoration.diffusers_files`.
+    """The embedded models, or those of a folder, see :mod:`.restoration.diffusers_backend.folder`.
 
     Args:
         where: ``embedded`` or a folder.
@@ -290,8 +290,8 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
     """
     from .models import embedded
     from .models.precision import computes_in_bfloat16
-    from .restoration.diffusers_denoiser import DiffusersModels
-    from .restoration.diffusers_files import read_folder
+    from .restoration.diffusers_backend.denoiser import DiffusersModels
+    from .restoration.diffusers_backend.folder import read_folder
 
     require_device(device)
     if precision == "auto":

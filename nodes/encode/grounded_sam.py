@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ...sedic.errors import SedicError
 from ...sedic.semantics import Semantics
-from ...sedic.understanding.grounding import BOX_THRESHOLD, TEXT_THRESHOLD
-from ...sedic.understanding.locate import SEVERAL, Corners, locate, read_boxes
-from ...sedic.understanding.overlay import overlay
+from ...sedic.understanding.masks.grounding import BOX_THRESHOLD, TEXT_THRESHOLD
+from ...sedic.understanding.masks.locate import SEVERAL, Corners, locate, read_boxes
+from ...sedic.understanding.masks.overlay import overlay
 from ..images import to_image, to_mask, to_pixels
 from ..sockets import SemanticsSocket
 from .models import DETECTORS, NONE, SEGMENTERS, logged

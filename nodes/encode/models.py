@@ -13,7 +13,9 @@ from comfy import model_management
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP
 
-from ...sedic.understanding import checkpoints, grounding, local, segment
+from ...sedic.understanding import checkpoints
+from ...sedic.understanding.masks import grounding, segment
+from ...sedic.understanding.words import local
 
 NONE = "none"
 WORKING_MEMORY = 2 * 1024**3  # bytes beside the weights that a model needs for one picture

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ...sedic.errors import SedicError
 from ...sedic.semantics import PRESETS, Limits, Semantics
-from ...sedic.understanding import endpoints, local
-from ...sedic.understanding.memory import AnswerCache
-from ...sedic.understanding.textualize import provider_of, textualize, typed
+from ...sedic.understanding.words import endpoints, local
+from ...sedic.understanding.words.memory import AnswerCache
+from ...sedic.understanding.words.textualize import provider_of, textualize, typed
 from ..images import to_pixels
 from ..sockets import SemanticsSocket
 from .models import DESCRIBERS, NONE, logged

@@ -12,7 +12,7 @@ from ..bitstream.coder import Encoder
 from ..bitstream.text import CODERS, DETAIL, NAME, OVERALL
 from ..errors import SedicError
 from ..semantics import Semantics
-from ..training.descriptions import OBJECTS, read_held_out, read_texts
+from ..training.text.descriptions import OBJECTS, read_held_out, read_texts
 
 Texts = Sequence[tuple[str, int]]
 Coder = Callable[[Texts], int]

@@ -126,9 +126,14 @@ class SedicFile:
         return [section for section, _ in self._pieces]
 
     @property
+    def size(self) -> int:
+        """All bytes of all sections."""
+        return sum(section.bytes for section in self.sections)
+
+    @property
     def bits_per_pixel(self) -> float:
-        """All bytes of all sections · 8 / pixels."""
-        return 8 * sum(section.bytes for section in self.sections) / (self.width * self.height)
+        """:attr:`size` · 8 / pixels."""
+        return 8 * self.size / (self.width * self.height)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> SedicFile:

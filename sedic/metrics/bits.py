@@ -10,5 +10,5 @@ def spent(file: SedicFile) -> dict[str, int]:
     reference = 0 if file.reference is None else len(file.reference)
     words = sum(section.text_bytes for section in file.sections)
     masks = sum(section.mask_bytes for section in file.sections)
-    framing = sum(section.bytes for section in file.sections) - reference - words - masks
+    framing = file.size - reference - words - masks
     return {"reference": reference, "words": words, "masks": masks, "header and framing": framing}

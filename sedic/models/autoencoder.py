@@ -2,8 +2,8 @@
 
 TAESD's shape (Bohan, 2023) spends most of its work on 64 channels at full size and learns slowly on a CPU. Here no
 convolution runs at full size, and before any training the linear path is already the best linear code of its length
-(:func:`~sedic.training.autoencoder.start_from_components`); the networks only correct it. Outside it looks like
-diffusers' ``AutoencoderTiny``.
+(:func:`~sedic.training.diffusion.autoencoder.start_from_components`); the networks only correct it. Outside it looks
+like diffusers' ``AutoencoderTiny``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from sedic.bench.restoration import predictable
 from sedic.bench.restoration.predictable import Guess
 from sedic.errors import SedicError
 from sedic.models.embedded import LATENT_CHANNELS, WEIGHTS
-from sedic.training.perceptual import distances
+from sedic.training.diffusion.perceptual import distances
 
 CHANNELS = [4, 6, 8, 10, 12]
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from sedic.bitstream import SedicFile
 from sedic.bitstream.coder import BitstreamError, Decoder, Encoder
 from sedic.bitstream.mask import MaskChoice
+from sedic.bitstream.mask.cell_model import bits
 from sedic.bitstream.mask.context import CODED, MARGIN, contexts, fixed_contexts
 from sedic.bitstream.mask.lattice import CELL_SIZES, MOST_CELLS, Lattice, cells_of, draw
 from sedic.bitstream.mask.neural import MaskGrid, NeuralCoder
@@ -183,8 +184,8 @@ def test_a_context_knows_nothing_of_the_cell_itself_or_of_those_behind_it():
 def test_what_cells_are_said_to_cost_is_what_they_cost():
     mask = disc(768, 512, 300, 200, 120)
     coder = NeuralCoder(768, 512)
-    cells = cells_of(mask, coder.taken, 8)
-    assert abs(coder.bits(cells, 8) / 8 - len(encode([mask], (768, 512), MaskChoice(8)))) < 2
+    cells = cells_of(mask, coder.canvas.taken, 8)
+    assert abs(bits(coder.canvas, cells, 8) / 8 - len(encode([mask], (768, 512), MaskChoice(8)))) < 2
 
 
 GOLDEN = "6815f81c6ee7306f89488e64c024fea94ee4b154a147a5bc434018b842c513d0"

@@ -16,8 +16,8 @@ from sedic.bitstream.text.confidence import Confidence
 from sedic.bitstream.text.network import piece_model
 from sedic.bitstream.text.pieces import CODE_POINT, END, Pieces
 from sedic.bitstream.text.repetition import Repetition
-from sedic.training.quantise import quantised
-from sedic.training.text import Predictor
+from sedic.training.text.network import Predictor
+from sedic.training.text.quantise import quantised
 
 PIECES = (2, 300, 4000, 77, 8191, 0, 4, 900)
 

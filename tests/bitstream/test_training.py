@@ -15,8 +15,11 @@ from sedic.bitstream.text import DETAIL, NAME, OVERALL
 from sedic.bitstream.text.network import PieceModel
 from sedic.bitstream.text.tokens import split_tokens
 from sedic.bitstream.text.trigram import WordModel
-from sedic.training import byte_pairs, huffman, mask_tree, masks, text, trigram
-from sedic.training.descriptions import Documents, Line, leading_name
+from sedic.training.masks import network as masks
+from sedic.training.masks import tree as mask_tree
+from sedic.training.text import byte_pairs, huffman, trigram
+from sedic.training.text import network as text
+from sedic.training.text.descriptions import Documents, Line, leading_name
 
 
 @pytest.fixture

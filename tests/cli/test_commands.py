@@ -15,7 +15,7 @@ from PIL import Image
 from sedic import codec
 from sedic.bitstream import SedicFile
 from sedic.cli import main
-from sedic.commands import description
+from sedic.cli.contents import description
 from sedic.semantics import Semantics
 
 from .support import HEIGHT, WIDTH, cut, failure

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sedic.cli import parser
+from sedic.cli.switches import settings_from
 from sedic.errors import SedicError
 from sedic.restoration.settings import GuidanceSettings, Settings
-from sedic.switches import settings_from
 
 
 def made(*options: str) -> Settings:

@@ -16,11 +16,11 @@ from sedic.reference.compact.distribution import Distribution
 from sedic.reference.compact.prior import TURNS, Prior
 from sedic.reference.compact.symbols import read, write
 from sedic.reference.compact.transforms import COARSE, FINE, Knots
-from sedic.training import reference
-from sedic.training.reference_integers import distributions, integers, with_whole_weights
-from sedic.training.reference_prior import Prior as FloatPrior
-from sedic.training.reference_prior import bits, pass_masks
-from sedic.training.structure import structure
+from sedic.training.reference import compact as reference
+from sedic.training.reference.integers import distributions, integers, with_whole_weights
+from sedic.training.reference.prior import Prior as FloatPrior
+from sedic.training.reference.prior import bits, pass_masks
+from sedic.training.reference.structure import structure
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from headless import layouts
 from headless.checkpoints import random_weights
 from headless.layouts import SD15, SD21, SDXL, Layout
 from sedic.errors import SedicError
-from sedic.restoration.checkpoints import read_files
 from sedic.restoration.denoiser import ATTENTION_LAYERS, Picture
-from sedic.restoration.diffusers_files import read_folder
+from sedic.restoration.diffusers_backend.checkpoints import read_files
+from sedic.restoration.diffusers_backend.folder import read_folder
 from sedic.restoration.guidance import Guidance, GuidanceSettings, guide
 
 TEXT = 64

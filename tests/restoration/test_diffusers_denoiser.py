@@ -10,8 +10,8 @@ from torch import nn
 
 from sedic.errors import SedicError
 from sedic.restoration.denoiser import Picture
-from sedic.restoration.diffusers_denoiser import CHUNK, DiffusersModels
-from sedic.restoration.schedules import SCHEDULES, karras_schedule, noise_levels, simple_schedule
+from sedic.restoration.diffusers_backend.denoiser import CHUNK, DiffusersModels
+from sedic.restoration.diffusers_backend.schedules import SCHEDULES, karras_schedule, noise_levels, simple_schedule
 
 SIGMA = torch.tensor(2.0)
 

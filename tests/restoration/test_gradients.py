@@ -11,7 +11,7 @@ import torch
 from sedic.errors import SedicError
 from sedic.models import embedded
 from sedic.restoration.denoiser import ATTENTION_LAYERS, CONTROL_LAYERS, Picture
-from sedic.restoration.diffusers_denoiser import DiffusersModels
+from sedic.restoration.diffusers_backend.denoiser import DiffusersModels
 from sedic.restoration.guidance import Guidance, GuidanceSettings, energy_of
 
 MASK = torch.zeros(128, 192)

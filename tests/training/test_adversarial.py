@@ -12,12 +12,13 @@ from PIL import Image
 
 from sedic.demo import PHOTOGRAPH
 from sedic.models.embedded import PARTS, WEIGHTS, load
-from sedic.training import adversarial, diffusion
-from sedic.training.adversarial import Config, Judge, steps_before
 from sedic.training.data import Picture, to_tensor
-from sedic.training.examples import Examples, compact_reference
-from sedic.training.perceptual import Critic, Features, distances, textures
-from sedic.training.scenes import crops
+from sedic.training.diffusion import adversarial
+from sedic.training.diffusion import networks as diffusion
+from sedic.training.diffusion.adversarial import Config, Judge, steps_before
+from sedic.training.diffusion.examples import Examples, compact_reference
+from sedic.training.diffusion.perceptual import Critic, Features, distances, textures
+from sedic.training.diffusion.scenes import crops
 
 CHANNELS = (16, 24, 40, 112, 320)
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from sedic.models import embedded
-from sedic.training.autoencoder import start_from_components, weigh_channels
+from sedic.training.diffusion.autoencoder import start_from_components, weigh_channels
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sedic.cli import main
 from sedic.reference import codec_by_name
-from sedic.training import cheng2020
+from sedic.training.reference import cheng2020
 
 NAME = "cheng2020-attn"
 

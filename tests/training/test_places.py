@@ -9,11 +9,11 @@ import torch
 from sedic.models.embedded import new_unet, tokenizer
 from sedic.restoration.energy import attention_energy
 from sedic.training.data import Picture
-from sedic.training.diffusion import Config
-from sedic.training.examples import Texts
-from sedic.training.places import energy_of_places, watched_attention
-from sedic.training.regions import regions
-from sedic.training.words import describe, measure
+from sedic.training.diffusion.examples import Texts
+from sedic.training.diffusion.networks import Config
+from sedic.training.diffusion.places import energy_of_places, watched_attention
+from sedic.training.diffusion.regions import regions
+from sedic.training.diffusion.words import describe, measure
 
 
 def test_energy_of_a_batch_is_eq_2_of_each_name():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sedic.semantics import Limits
-from sedic.understanding.conversation import TextualizeError
-from sedic.understanding.textualize import provider_of, textualize
+from sedic.understanding.words.conversation import TextualizeError
+from sedic.understanding.words.textualize import provider_of, textualize
 
 from .chat_server import KEY
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from sedic.understanding.endpoints import Endpoint
+from sedic.understanding.words.endpoints import Endpoint
 
 KEY = "sk-planted-0123456789"
 GOOD = {

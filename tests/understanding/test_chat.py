@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from sedic.understanding.endpoints import Endpoint
+from sedic.understanding.words.endpoints import Endpoint
 
 from .asking import ask, failing
 from .chat_server import GOOD, KEY, completion, failure, refusing
@@ -136,7 +136,7 @@ def test_a_slow_endpoint_is_told_with_its_timeout(server):
 
 
 def test_an_endpoint_that_never_ends_is_given_up(server, monkeypatch):
-    monkeypatch.setattr("sedic.understanding.chat.RETRY_WAIT", 0)
+    monkeypatch.setattr("sedic.understanding.words.chat.RETRY_WAIT", 0)
     server.trickle = 0.1
     assert "no answer within 0.3 s" in failing(server.endpoint(timeout=0.3))
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sedic.understanding.endpoints import Endpoint, EndpointError, read_endpoint
+from sedic.understanding.words.endpoints import Endpoint, EndpointError, read_endpoint
 
 KEY = "sk-planted-0123456789"
 GOOD = 'base_url = "http://127.0.0.1:8080/v1"\nmodel = "eyes"\n'

@@ -8,7 +8,7 @@ import torch
 from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
 
 from sedic.understanding.checkpoints import ModelError, models_in
-from sedic.understanding.grounding import Detector, load_detector
+from sedic.understanding.masks.grounding import Detector, load_detector
 
 from . import dino_recipe
 

@@ -6,11 +6,11 @@ import pytest
 
 from sedic.semantics import Limits
 from sedic.understanding.checkpoints import ModelError, models_in
-from sedic.understanding.conversation import TextualizeError, Turn, shrink
-from sedic.understanding.endpoints import read_endpoint
-from sedic.understanding.local import load_local, types
-from sedic.understanding.memory import AnswerCache
-from sedic.understanding.textualize import provider_of, textualize
+from sedic.understanding.words.conversation import TextualizeError, Turn, shrink
+from sedic.understanding.words.endpoints import read_endpoint
+from sedic.understanding.words.local import load_local, types
+from sedic.understanding.words.memory import AnswerCache
+from sedic.understanding.words.textualize import provider_of, textualize
 
 from .asking import IMAGE
 from .chat_server import GOOD

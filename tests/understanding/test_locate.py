@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from sedic.semantics import SceneObject, Semantics
-from sedic.understanding.grounding import Box
-from sedic.understanding.locate import locate, read_boxes
-from sedic.understanding.segment import MaskError
+from sedic.understanding.masks.grounding import Box
+from sedic.understanding.masks.locate import locate, read_boxes
+from sedic.understanding.masks.segment import MaskError
 
 from .test_segment import disc, iou
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sedic.semantics import Limits, SceneObject, Semantics
-from sedic.understanding.memory import AnswerCache, default_folder
+from sedic.understanding.words.memory import AnswerCache, default_folder
 
 from .asking import IMAGE, ask
 from .chat_server import GOOD, KEY, completion

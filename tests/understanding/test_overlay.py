@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from sedic.semantics import SceneObject
-from sedic.understanding.grounding import Box
-from sedic.understanding.overlay import COLOURS, overlay
+from sedic.understanding.masks.grounding import Box
+from sedic.understanding.masks.overlay import COLOURS, overlay
 
 from .test_segment import disc
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sedic.understanding.checkpoints import ModelError, models_in
-from sedic.understanding.segment import TYPES, load_segmenter
+from sedic.understanding.masks.segment import TYPES, load_segmenter
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
 BOXES = [(10, 20, 60, 70), (50, 5, 110, 80)]

@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
-from sedic.understanding import sam_weights
 from sedic.understanding.checkpoints import ModelError
-from sedic.understanding.segment import MaskError, fill_holes, grabcut, inside, load_segmenter
+from sedic.understanding.masks import sam_weights
+from sedic.understanding.masks.segment import MaskError, fill_holes, grabcut, inside, load_segmenter
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from sedic.semantics import Limits, SemanticsError
-from sedic.understanding.conversation import SCHEMA, TextualizeError
-from sedic.understanding.textualize import question, typed
+from sedic.understanding.words.conversation import SCHEMA, TextualizeError
+from sedic.understanding.words.textualize import question, typed
 
 from .asking import ask, failing
 from .chat_server import GOOD, KEY, completion, failure

@@ -18,10 +18,10 @@ from ...errors import SedicError
 from ...metrics.perception import read_network, stage_features
 from ...models.autoencoder import Residual
 from ...models.embedded import load
-from ...training.diffusion import Config
-from ...training.examples import Examples
+from ...training.diffusion.examples import Examples
+from ...training.diffusion.networks import Config
+from ...training.diffusion.perceptual import distances
 from ...training.loop import Run
-from ...training.perceptual import distances
 
 _SIDE, _BATCH = 16, 16  # latent cells of a window, windows a step
 _WIDTHS = (48, 96, 160, 224, 256)  # at 1/2, 1/4 … 1/32 of the size

@@ -66,7 +66,7 @@ def held_out(folder: Path, count: int) -> list[Scene]:
 
 
 def _held_out(picture: Picture) -> Scene:
-    from ...training.words import describe  # needs the extra, which the other measurements do not
+    from ...training.diffusion.words import describe  # needs the extra, which the other measurements do not
 
     pixels = picture.pixels()
     limits = Limits()
@@ -77,7 +77,7 @@ def _held_out(picture: Picture) -> Scene:
 
 
 def _objects(pixels: np.ndarray, picture: Picture) -> tuple[SceneObject, ...]:
-    from ...training.regions import regions
+    from ...training.diffusion.regions import regions
 
     objects = [SceneObject(region.name, region.detail, region.mask) for region in regions(pixels, picture)]
     return tuple(o for o in disjoint(objects) if o.mask is not None and o.mask.mean() >= _LEAST_SHARE)

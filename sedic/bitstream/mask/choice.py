@@ -8,54 +8,50 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .cell_model import bits
 from .grid import MaskChoice, to_grid
-from .lattice import cells_of, draw
-
-if TYPE_CHECKING:
-    from .neural import NeuralCoder
+from .lattice import Canvas, cells_of, draw
 
 MOST_WORK_CELLS = 1 << 16  # of all objects together, so that a reader's work is bounded
 FLIP_GROUPS = 8  # parts of a mask whose edge is smoothed or left as it is
 PATIENCE = 2  # finer grids whose bits are still counted behind the best
 
 
-def plan(coder: NeuralCoder, masks: Sequence[np.ndarray | None], choice: MaskChoice) -> list[int]:
+def plan(canvas: Canvas, masks: Sequence[np.ndarray | None], choice: MaskChoice) -> list[int]:
     """The size of cells, in units, for each of the next objects.
 
     A mask that was drawn from cells keeps their size, so that a file which is unpacked and packed again keeps its
     masks; all others get the size at which bits and loss together are least.
 
     Args:
-        coder: has written the objects before.
+        canvas: what the objects before took.
         masks: (H, W) bool units, disjoint; None for an object without one.
         choice: price, or size.
     """
     most = MOST_WORK_CELLS // max(1, len(masks))
-    sizes = [s for s in coder.lattice.sizes() if np.prod(coder.lattice.grid_shape(s)) <= most]
+    sizes = [s for s in canvas.lattice.sizes() if np.prod(canvas.lattice.grid_shape(s)) <= most]
     if choice.cell is not None:
-        unit = coder.lattice.unit
+        unit = canvas.lattice.unit
         return [min(sizes, key=lambda size: abs(size * unit - (choice.cell or 0)))] * len(masks)
     own: dict[int, int] = {}
     best, chosen, waiting = np.inf, sizes[0], PATIENCE
     for size in reversed(sizes):
-        trial, bits, loss = copy.copy(coder), 0.0, 0.0
+        trial, spent, loss = copy.copy(canvas), 0.0, 0.0
         for j, mask in enumerate(masks):
             if mask is None or not mask.any():
                 continue
             cells = cells_of(mask, trial.taken, size)
             if waiting >= 0:
-                bits += trial.bits(cells, size)
+                spent += bits(trial, cells, size)
             drawn = draw(cells, trial.taken, size)
-            trial.taken = trial.taken | mask  # nearly what will be drawn, and of masks drawn from cells the very same
-            trial.number += 1
+            trial.take(mask)  # nearly what will be drawn, and of masks drawn from cells the very same
             if (drawn == mask).all():
                 own.setdefault(j, size)
             loss += 1 - (drawn & mask).sum() / (drawn | mask).sum()
-        cost = bits + choice.price * 100 * loss
+        cost = spent + choice.price * 100 * loss
         if waiting >= 0 and cost < best:
             best, chosen, waiting = cost, size, PATIENCE
         else:
@@ -63,11 +59,11 @@ def plan(coder: NeuralCoder, masks: Sequence[np.ndarray | None], choice: MaskCho
     return [own.get(j, chosen) for j in range(len(masks))]
 
 
-def cells_for(coder: NeuralCoder, units: np.ndarray, size: int) -> tuple[np.ndarray, int]:
+def cells_for(canvas: Canvas, units: np.ndarray, size: int) -> tuple[np.ndarray, int]:
     """The cells of a mask, of ``size`` or, for a mask too small for these, of a finer one.
 
     Args:
-        coder: has written the objects before.
+        canvas: what the objects before took.
         units: (H, W) bool, inside and not taken.
         size: of cells in units.
 
@@ -75,12 +71,12 @@ def cells_for(coder: NeuralCoder, units: np.ndarray, size: int) -> tuple[np.ndar
         (rows, columns) bool and the cells' size; no cell only where no unit is inside, or earlier objects took nearly
         all around.
     """
-    finer = [s for s in reversed(coder.lattice.sizes()) if s <= size]
+    finer = [s for s in reversed(canvas.lattice.sizes()) if s <= size]
     for cell in finer:
-        cells = cells_of(units, coder.taken, cell)
+        cells = cells_of(units, canvas.taken, cell)
         if cells.any():
             return cells, cell
-    free = ~to_grid(coder.taken, cell)
+    free = ~to_grid(canvas.taken, cell)
     rows, columns = (np.arange(0, side, cell) for side in units.shape)
     inside = np.add.reduceat(np.add.reduceat(units, rows, axis=0, dtype=np.int64), columns, axis=1) * free
     chosen = np.zeros_like(free)
@@ -88,14 +84,14 @@ def cells_for(coder: NeuralCoder, units: np.ndarray, size: int) -> tuple[np.ndar
     return chosen, cell
 
 
-def smoothed(coder: NeuralCoder, units: np.ndarray, cells: np.ndarray, size: int, price: float) -> np.ndarray:
+def smoothed(canvas: Canvas, units: np.ndarray, cells: np.ndarray, size: int, price: float) -> np.ndarray:
     """Cells that cost less with what they lose counted: rate-distortion optimisation over flips at the edge.
 
     A flip makes a cell what most of its 3×3 neighbourhood is. Group after group of them, in reading order, is kept
     where bits and loss together become less.
 
     Args:
-        coder: has written the objects before.
+        canvas: what the objects before took.
         units: (H, W) bool, what the cells stand for.
         cells: (rows, columns) bool, as :func:`cells_for` gives them.
         size: of cells in units.
@@ -104,11 +100,11 @@ def smoothed(coder: NeuralCoder, units: np.ndarray, cells: np.ndarray, size: int
     Returns:
         (rows, columns) bool, at least one of them 1.
     """
-    free = ~to_grid(coder.taken, size)
+    free = ~to_grid(canvas.taken, size)
 
     def cost(candidate: np.ndarray) -> float:
-        drawn = draw(candidate, coder.taken, size)
-        return coder.bits(candidate, size) + price * 100 * (1 - (drawn & units).sum() / (drawn | units).sum())
+        drawn = draw(candidate, canvas.taken, size)
+        return bits(canvas, candidate, size) + price * 100 * (1 - (drawn & units).sum() / (drawn | units).sum())
 
     padded = np.pad(cells.astype(np.int64), 1, mode="edge")
     votes = sum(padded[y : y + cells.shape[0], x : x + cells.shape[1]] for y in range(3) for x in range(3))

@@ -71,6 +71,32 @@ class Lattice:
         return units.repeat(self.unit, axis=0)[: self.height].repeat(self.unit, axis=1)[:, : self.width]
 
 
+@dataclass
+class Canvas:
+    """The units of a picture that earlier objects took; later ones get what is left.
+
+    Attributes:
+        lattice: the picture's.
+        taken: (rows, columns) bool units; replaced, never changed in place.
+        number: objects that took something.
+    """
+
+    lattice: Lattice
+    taken: np.ndarray
+    number: int = 0
+
+    @classmethod
+    def of(cls, width: int, height: int) -> Canvas:
+        """Nothing taken yet, of a picture of this size."""
+        lattice = Lattice.of(width, height)
+        return cls(lattice, np.zeros(lattice.shape, bool))
+
+    def take(self, units: np.ndarray) -> None:
+        """Gives (rows, columns) bool units to the next object."""
+        self.taken = self.taken | units
+        self.number += 1
+
+
 def cells_of(units: np.ndarray, taken: np.ndarray, cell: int) -> np.ndarray:
     """The cells of which at least half is inside and less than half taken: both (H, W) bool units -> bool."""
     return to_grid(units, cell) & ~to_grid(taken, cell)

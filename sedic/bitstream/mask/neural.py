@@ -1,29 +1,25 @@
 """Mask coder 2: each object on a grid of its own, cell by cell, under a small network's probabilities.
 
-The network, trained by :mod:`sedic.training.masks`, computes in integers (:mod:`.network`) from a cell's context
-(:mod:`.context`) how probably it is inside. Grids and how they are drawn: :mod:`.lattice`; which grid a mask gets:
-:mod:`.choice`.
+How probably a cell is inside: :mod:`.cell_model`. Grids and how they are drawn: :mod:`.lattice`; which grid a mask
+gets: :mod:`.choice`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..coder import BitstreamError, Decoder, Encoder, exact_bit_model, load_table
+from ..coder import BitstreamError, Decoder, Encoder
+from . import cell_model
 from .choice import cells_for, plan, smoothed
-from .context import CODED, MARGIN, SIZE, contexts, fixed_contexts, row_context
+from .context import CODED, MARGIN, fixed_contexts, row_context
 from .grid import ABSENT, CELLS, EMPTY, PRESENCE, MaskChoice, to_grid
-from .lattice import CELL_SIZES, Lattice, draw
-from .network import Network
+from .lattice import CELL_SIZES, Canvas, draw
 
 SIZE_COUNTS = {3: 6, 4: 8, 5: 10, 6: 10, 8: 14, 10: 14, 12: 14, 16: 12, 20: 8, 24: 4}
-LOGIT_UNIT = 1 << 11  # the network's outputs in 1/2¹⁶ become steps of 1/32
-COST_UNIT = 256
 OTHER_SIZE = [31, 1]  # an object seldom has cells of another size than the one before
 GRID_WORK, NETWORK_WORK = 20_000, 12  # microseconds: drawing an object; asking the network once
 
@@ -51,16 +47,16 @@ class NeuralCoder:
     """Writes or reads the masks of one file in turn."""
 
     def __init__(self, width: int, height: int) -> None:
-        self.lattice = Lattice.of(width, height)
-        self.taken = np.zeros(self.lattice.shape, bool)
-        self.number = 0  # objects that took something
+        self.canvas = Canvas.of(width, height)
         self._last_size = 0
         self._choice, self._planned = MaskChoice(), list[int]()
 
     def prepare(self, masks: Sequence[np.ndarray | None], choice: MaskChoice) -> None:
         """See :class:`.MaskCoder`."""
         self._choice = choice
-        self._planned = plan(self, [None if m is None else self.lattice.from_mask(m) for m in masks], choice)
+        self._planned = plan(
+            self.canvas, [None if m is None else self.canvas.lattice.from_mask(m) for m in masks], choice
+        )
 
     def write(self, encoder: Encoder, mask: np.ndarray | None) -> None:
         """See :class:`.MaskCoder`."""
@@ -70,10 +66,10 @@ class NeuralCoder:
         if mask is None:
             encoder.symbol(ABSENT, PRESENCE)
             return
-        units = self.lattice.from_mask(mask) & ~self.taken
-        cells, size = cells_for(self, units, size)
+        units = self.canvas.lattice.from_mask(mask) & ~self.canvas.taken
+        cells, size = cells_for(self.canvas, units, size)
         if self._choice.smooth and cells.any():
-            cells = smoothed(self, units, cells, size, self._choice.price)
+            cells = smoothed(self.canvas, units, cells, size, self._choice.price)
         self._write(encoder, cells, size)
 
     def write_grid(self, encoder: Encoder, grid: MaskGrid | None) -> None:
@@ -82,13 +78,13 @@ class NeuralCoder:
         if grid is None:
             encoder.symbol(ABSENT, PRESENCE)
         else:
-            self._write(encoder, grid.cells & ~to_grid(self.taken, grid.cell), grid.cell)
+            self._write(encoder, grid.cells & ~to_grid(self.canvas.taken, grid.cell), grid.cell)
 
     def _write(self, encoder: Encoder, cells: np.ndarray, size: int) -> None:
         encoder.symbol(CELLS if cells.any() else EMPTY, PRESENCE)
         if not cells.any():
             return
-        sizes = self.lattice.sizes()
+        sizes = self.canvas.lattice.sizes()
         if self._last_size:
             encoder.symbol(int(size != self._last_size), OTHER_SIZE)
         if size != self._last_size:
@@ -100,17 +96,19 @@ class NeuralCoder:
             return bits[row][column]
 
         self._visit(size, write, encoder.spend)
-        self.take(cells, size)
+        self._draw(cells, size)
 
     def read(self, decoder: Decoder) -> MaskGrid | None:
         """See :class:`.MaskCoder`."""
         presence = decoder.symbol(PRESENCE)
         if presence == ABSENT:
             return None
-        sizes = self.lattice.sizes()
+        sizes = self.canvas.lattice.sizes()
         if presence == EMPTY:
             size = sizes[-1]
-            return MaskGrid(np.zeros(self.lattice.grid_shape(size), bool), size, np.packbits(self.taken & False))
+            return MaskGrid(
+                np.zeros(self.canvas.lattice.grid_shape(size), bool), size, np.packbits(self.canvas.taken & False)
+            )
         size = self._last_size
         if not size or decoder.symbol(OTHER_SIZE):
             size = sizes[decoder.symbol([SIZE_COUNTS[s] for s in sizes])]
@@ -119,39 +117,26 @@ class NeuralCoder:
         cells = self._visit(size, lambda row, column, model: bool(decoder.decode(model)), decoder.spend)
         if not cells.any():
             raise BitstreamError("The coded mask is damaged; fetch the file again.")
-        return MaskGrid(cells, size, np.packbits(self.take(cells, size)))
+        return MaskGrid(cells, size, np.packbits(self._draw(cells, size)))
 
     def picture(self, grid: MaskGrid) -> np.ndarray:
         """See :class:`.MaskCoder`."""
-        units = np.unpackbits(grid.drawn, count=self.taken.size).astype(bool)
-        return self.lattice.to_mask(units.reshape(self.taken.shape))
+        units = np.unpackbits(grid.drawn, count=self.canvas.taken.size).astype(bool)
+        return self.canvas.lattice.to_mask(units.reshape(self.canvas.taken.shape))
 
-    def bits(self, cells: np.ndarray, cell: int) -> float:
-        """What the next object's cells would cost, nearly."""
-        free = ~to_grid(self.taken, cell)
-        if not free.any():
-            return 0.0
-        seen = contexts(cells, fixed_contexts(~free, self.number))[free]
-        packed = np.packbits(seen, axis=-1)
-        rows, place = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_inverse=True)
-        different = np.unpackbits(rows.view(np.uint8).reshape(len(rows), -1), axis=-1, count=SIZE)
-        index = _logit_index(_network()(different)[:, 0])[place]
-        return int(_costs()[index, cells[free].astype(int)].sum()) / COST_UNIT
-
-    def take(self, cells: np.ndarray, cell: int) -> np.ndarray:
-        """Draws the next object's cells, (H, W) bool units, which then are taken."""
-        drawn = draw(cells, self.taken, cell)
-        self.taken = self.taken | drawn
-        self.number += 1
-        self._last_size = cell
+    def _draw(self, cells: np.ndarray, size: int) -> np.ndarray:
+        """The units that the next object's cells stand for, (H, W) bool, which then are taken."""
+        drawn = draw(cells, self.canvas.taken, size)
+        self.canvas.take(drawn)
+        self._last_size = size
         return drawn
 
     def _visit(self, cell: int, code: Callable[[int, int, Any], bool], spend: Callable[[int], None]) -> np.ndarray:
         """Calls ``code(row, column, model)`` for each free cell in turn; it returns the cell, written or read."""
-        network, models = _network(), _models()
-        taken = to_grid(self.taken, cell)
+        network, models = cell_model.network(), cell_model.models()
+        taken = to_grid(self.canvas.taken, cell)
         rows, columns = taken.shape
-        fixed = fixed_contexts(taken, self.number).reshape(rows * columns, -1)
+        fixed = fixed_contexts(taken, self.canvas.number).reshape(rows * columns, -1)
         packed = np.packbits(fixed, axis=-1)
         _, first, kind = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_inverse=True)
         split = len(CODED), len(CODED) + fixed.shape[1]
@@ -178,40 +163,13 @@ class NeuralCoder:
                 model = known.get(key)
                 if model is None:
                     output = network.rest(near @ coded_weights + row_sums[key[1]])
-                    model = known[key] = models[_logit_index(output[0])]
+                    model = known[key] = models[cell_model.logit_index(output[0])]
                 if code(row, column, model):
                     cells[start + column] = 1
                     inside += 1
             spend(len(known) * NETWORK_WORK)
             above, area = inside > 0, area + inside
         return cells.reshape(-1, stride)[MARGIN:, MARGIN:-MARGIN].astype(bool)
-
-
-@lru_cache(maxsize=1)
-def _network() -> Network:
-    return Network(load_table("mask2"), "cell")
-
-
-@lru_cache(maxsize=1)
-def _ones() -> np.ndarray:
-    """Probability of 1 in 1/2²⁴ for each step of 1/32 of the logit, from the least to the greatest."""
-    return load_table("mask2")["ones"].astype(np.int64)
-
-
-def _logit_index(output: Any) -> Any:
-    half = len(_ones()) // 2
-    return np.clip(np.floor(output / LOGIT_UNIT + 0.5), -half, half).astype(int) + half
-
-
-@lru_cache(maxsize=1)
-def _models() -> list[Any]:
-    return [exact_bit_model(ones) for ones in _ones().tolist()]
-
-
-@lru_cache(maxsize=1)
-def _costs() -> np.ndarray:
-    """What a cell 0 or 1 costs under each model, in 1/256 bit, (steps, 2) integers."""
-    return load_table("mask2")["costs"]
 
 
 assert tuple(SIZE_COUNTS) == CELL_SIZES

@@ -1,8 +1,8 @@
 """Mask coder 1: masks on the latent grid, cell by cell, under contexts that a decision tree chose.
 
 The grid is that of :mod:`.grid`; cells that an earlier object of the picture took are skipped. The tree, trained by
-:mod:`sedic.training.masks`, asks for one neighbour after the other (cells already coded, cells taken, the picture's
-edges) and its leaf's counts, adapted while coding, give the probability.
+:mod:`sedic.training.masks.tree`, asks for one neighbour after the other (cells already coded, cells taken, the
+picture's edges) and its leaf's counts, adapted while coding, give the probability.
 
 Free cells are coded row by row as bits of probability ones / (zeros + ones) of the leaf that the answers lead to from
 node 0: at a node with a question, the next node is ``children`` plus the answer. Behind each cell the leaf's count of

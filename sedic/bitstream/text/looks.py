@@ -9,7 +9,7 @@ from .tokens import START_CLASS, token_class
 
 
 class Looks:
-    """The counts of a table, made by :func:`sedic.training.surface.surface`."""
+    """The counts of a table, made by :func:`sedic.training.text.surface.surface`."""
 
     def __init__(self, table: dict[str, np.ndarray]) -> None:
         self._spaces = table["spaces"]  # 36,36,2: class before, class

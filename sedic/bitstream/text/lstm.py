@@ -37,7 +37,7 @@ class Network:
     """The weights of a table, and the two things that are done with them."""
 
     def __init__(self, table: dict[str, np.ndarray]) -> None:
-        """Takes the arrays that :func:`sedic.training.quantise.quantised` makes.
+        """Takes the arrays that :func:`sedic.training.text.quantise.quantised` makes.
 
         Args:
             table: ``embedding`` (V, E), ``input`` (4H, E), ``recurrent`` (4H, H), ``projection`` (E, H), all int8

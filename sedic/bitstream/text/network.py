@@ -1,8 +1,8 @@
 """Text coder 2: names, details and overall texts as pieces of words under a small recurrent network.
 
 A text is cut into :mod:`.tokens`, and words into :mod:`.pieces`, so that rare words are made of frequent parts. The
-network of :mod:`.lstm`, trained by :mod:`sedic.training.text` on image descriptions in the order that a file has
-them, has read everything that the file said before: a detail leans on its name, and both on the overall text.
+network of :mod:`.lstm`, trained by :mod:`sedic.training.text.network` on image descriptions in the order that a file
+has them, has read everything that the file said before: a detail leans on its name, and both on the overall text.
 :mod:`.confidence` makes counts of its logits, and :mod:`.repetition` favours what occurred before.
 
 The network first reads the piece that announces the kind of text, ``FIRST_KIND`` + kind, which is not coded. Then of

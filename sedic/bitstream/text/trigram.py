@@ -1,8 +1,8 @@
 """Text coder 1: names, details and overall texts as words under a static trigram model.
 
 A text is cut into :mod:`.tokens`; spaces and capitals are coded beside them. A word's probability interpolates
-trigrams, bigrams and words (Kneser–Ney's absolute discounting, trained by :mod:`sedic.training.trigram`), with a share
-for words that occurred before in the same file (:meth:`WordModel.counts`).
+trigrams, bigrams and words (Kneser–Ney's absolute discounting, trained by :mod:`sedic.training.text.trigram`), with a
+share for words that occurred before in the same file (:meth:`WordModel.counts`).
 
 Of each token is coded, in this order: its number in the vocabulary, under ``counts`` of the two tokens before it
 (in place of those before the first, the kind of text); where that is ``SPELLED``, the letters (:meth:`TrigramCoder.
@@ -29,7 +29,7 @@ LETTER_END = len(LETTERS)
 
 
 class WordModel:
-    """The trained counts, see :func:`sedic.training.trigram.train`; shared by all files."""
+    """The trained counts, see :func:`sedic.training.text.trigram.train`; shared by all files."""
 
     def __init__(self, table: dict[str, np.ndarray]) -> None:
         self.words: list[str] = ["", "", "", *table["words"].tobytes().decode().split("\n")]

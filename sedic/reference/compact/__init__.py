@@ -2,7 +2,7 @@
 
 ``transforms.py`` turns pixels into two small latents and back (float32: pixels may differ in the last bit);
 ``prior.py`` and ``distribution.py`` say in integers how likely each symbol is; ``symbols.py`` codes them. The weights
-are ``../weights/compact.safetensors``, made by :mod:`sedic.training.reference`.
+are ``../weights/compact.safetensors``, made by :mod:`sedic.training.reference.compact`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ class Distribution:
     """Discretised logistic distributions."""
 
     def __init__(self, table: np.ndarray) -> None:
-        """``table``: see :func:`sedic.training.reference_integers.distributions`."""
+        """``table``: see :func:`sedic.training.reference.integers.distributions`."""
         upper = table.astype(np.int64)
         self._table = np.concatenate([WHOLE - upper[:, :0:-1], upper], 1)  # at −FARTHEST … FARTHEST
 

@@ -60,7 +60,7 @@ class Prior:
     """The networks of a table, and the walk through the passes that writer and reader share."""
 
     def __init__(self, table: dict[str, np.ndarray]) -> None:
-        """Takes the arrays of :func:`sedic.training.reference_integers.integers`.
+        """Takes the arrays of :func:`sedic.training.reference.integers.integers`.
 
         Raises:
             ValueError: sums could leave what float32 holds exactly.

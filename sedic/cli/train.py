@@ -1,0 +1,64 @@
+"""``sedic train``: the shipped weights and tables, made again."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import Any
+
+from ..errors import SedicError
+
+TRAININGS = {  # each a module of sedic.training
+    "text": "text.network",
+    "trigram": "text.trigram",
+    "huffman": "text.huffman",
+    "masks": "masks.network",
+    "autoencoder": "diffusion.autoencoder",
+    "diffusion": "diffusion.networks",
+    "adversarial": "diffusion.adversarial",
+    "reference": "reference.compact",
+    "cheng2020": "reference.cheng2020",
+}
+
+
+def add(kinds: Any) -> None:
+    """Adds the command to an argparse parser's subparsers."""
+    command = kinds.add_parser("train", help="make the shipped weights and tables again")
+    command.add_argument("what", choices=TRAININGS)
+    command.add_argument("--data", type=Path, required=True, metavar="DIR")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a run found there is resumed")
+    command.add_argument("--minutes", type=float, metavar="N", help="budget of trainings that run by the clock")
+    command.add_argument(
+        "--embeddings", type=Path, metavar="DIR", help="text begins with a BERT's: see Config.embeddings"
+    )
+    command.add_argument(
+        "--structure", type=float, metavar="S", help="share of MS-SSIM in what reference is trained for, 0 to 1"
+    )
+    command.add_argument(
+        "--start", type=Path, metavar="FILE", help="weights that cheng2020 begins with: see Config.start"
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Makes shipped weights or tables again."""
+    try:
+        module = importlib.import_module(f"..training.{TRAININGS[options.what]}", __package__)
+    except ModuleNotFoundError as error:
+        raise SedicError(f"Training needs {error.name}; install it: pip install 'sedic[train]'.") from error
+    try:
+        if options.what in ("trigram", "huffman", "masks"):
+            module.train(options.data, options.output)
+        else:
+            chosen = {name: getattr(options, name) for name in ("minutes", "embeddings", "structure", "start")}
+            chosen = {name: value for name, value in chosen.items() if value is not None}
+            try:
+                config = module.Config(**chosen)
+            except TypeError as error:
+                raise SedicError(
+                    "--embeddings is for text, --structure for reference and --start for cheng2020 only; leave it out."
+                ) from error
+            module.train(options.data, options.output, config)
+    except FileNotFoundError as error:
+        raise SedicError(f"{error}; --data takes the folder that training reads.") from error

@@ -1,0 +1,1 @@
+"""Trainings of the embedded models: autoencoder, then UNet, ControlNet and text encoder, then their finish."""

@@ -1,0 +1,1 @@
+"""Trainings of the coders of masks: the network over cells, and the tree before it."""

@@ -1,0 +1,116 @@
+"""The entropy model of the ``compact`` reference as integers, and the table of its distributions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...bitstream.coder import WHOLE
+from ...reference.compact.distribution import FARTHEST
+from ...reference.compact.prior import (
+    ACTIVATION_BITS,
+    BIAS_BITS,
+    EXACT,
+    FACTOR_BITS,
+    LEAST_SCALE,
+    MEAN_BITS,
+    SCALE_BITS,
+    SCALES,
+    most_input,
+)
+from ...reference.compact.transforms import COARSE, FINE
+from .prior import UNITS, Prior, Step
+
+LARGEST = 127  # of an 8-bit weight
+CHANNELS = {"coarse": COARSE, "fine": FINE}
+
+
+def integers(prior: Prior) -> dict[str, np.ndarray]:
+    """The table of :class:`sedic.reference.compact.prior.Prior`."""
+    table: dict[str, np.ndarray] = {}
+    for level, steps in (("coarse", prior.coarse), ("fine", prior.fine)):
+        for number, step in enumerate(steps.children()):
+            assert isinstance(step, Step)
+            _step(table, f"{level}{number}", step, 1 / UNITS[level])
+    _product(table, "spread", prior.spread.weight, prior.spread.bias, 1 / UNITS["coarse"])
+    _product(table, "hints", prior.hints.weight, prior.hints.bias, 2.0**-ACTIVATION_BITS)
+    return table
+
+
+def _step(table: dict[str, np.ndarray], name: str, step: Step, symbol: float) -> None:
+    activation = 2.0**-ACTIVATION_BITS
+    channels = step.last.weight.shape[0] // 2
+    seen, hints = _split(step.first.weight, channels)
+    _product(table, f"{name}.first", seen, step.first.bias, symbol)
+    if hints.shape[1]:
+        _product(table, f"{name}.first_hints", hints, None, activation)
+    _product(table, f"{name}.second", step.second.weight, step.second.bias, activation)
+    _product(table, f"{name}.last", step.last.weight, step.last.bias, activation)
+    if step.linear is not None:
+        _product(table, f"{name}.linear", step.linear.weight, None, symbol)
+    table[f"{name}.first.knots"] = _fixed(step.quality_first.values)
+    table[f"{name}.last.knots"] = _fixed(step.quality_last.values)
+
+
+def _product(table: dict[str, np.ndarray], name: str, weight: Tensor, bias: Tensor | None, unit: float) -> None:
+    whole, scale = whole_weights(weight.detach(), most_input(name))
+    table[f"{name}.weight"] = whole.numpy().astype(np.int8)
+    table[f"{name}.factor"] = np.rint(scale.flatten().double().numpy() * unit * 2.0**FACTOR_BITS).astype(np.int32)
+    table[f"{name}.bias"] = _fixed(torch.zeros(len(weight)) if bias is None else bias)
+
+
+def whole_weights(weight: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Integers within ±127 and the rows' scales (rows, 1, 1, 1); sums with inputs up to ``most`` stay exact."""
+    largest = weight.abs().amax((1, 2, 3), keepdim=True) / LARGEST
+    # Rounding may add a half to each weight.
+    room = (EXACT - 1) / most - 0.5 * weight[0].numel()
+    scale = torch.maximum(largest, weight.abs().sum((1, 2, 3), keepdim=True) / room).clamp(min=1e-9)
+    return (weight / scale).round(), scale
+
+
+def with_whole_weights(prior: Prior) -> dict[str, Tensor]:
+    """The parameters of ``prior`` as :func:`integers` rounds them, with the gradient of the unrounded."""
+    parameters: dict[str, Tensor] = dict(prior.named_parameters())
+    for name, weight in parameters.items():
+        if weight.ndim == 4:
+            level, kind = name.split(".")[0], name.split(".")[-2]
+            product = kind if kind == level else f"{level}0.{kind}"
+            parts = {product: weight}
+            if kind == "first":
+                parts = dict(zip((product, f"{product}_hints"), _split(weight, CHANNELS[level]), strict=True))
+            whole = [
+                torch.mul(*whole_weights(part.detach(), most_input(p))) for p, part in parts.items() if part.numel()
+            ]
+            parameters[name] = weight + (torch.cat(whole, 1) - weight).detach()
+    return parameters
+
+
+def _split(weight: Tensor, channels: int) -> tuple[Tensor, ...]:
+    """One convolution over symbols and hints as one over each."""
+    return weight.split([channels, weight.shape[1] - channels], 1)
+
+
+def _fixed(values: Tensor | nn.Parameter) -> np.ndarray:
+    return np.rint(values.detach().double().numpy() * 2.0**BIAS_BITS).astype(np.int32)
+
+
+def distributions() -> np.ndarray:
+    """The logistic distribution function in 2⁻²⁴, for each scale at 0 … ``FARTHEST`` in 2⁻⁵: (71, FARTHEST + 1)."""
+    scales = 2.0 ** ((np.arange(SCALES) + LEAST_SCALE) / (1 << SCALE_BITS))
+    off = np.arange(FARTHEST + 1) / (1 << MEAN_BITS)
+    return np.rint(WHOLE / (1 + np.exp(-off / scales[:, None]))).astype(np.int32)
+
+
+def package(transforms: nn.Module, prior: Prior, trade_offs: np.ndarray) -> dict[str, np.ndarray]:
+    """All tensors of the shipped file: convolutions as 8-bit rows with their scales, the rest in half precision."""
+    tensors = {f"prior.{name}": value for name, value in integers(prior).items()}
+    tensors |= {"table.distribution": distributions(), "table.trade_offs": trade_offs.astype(np.float64)}
+    for name, value in transforms.state_dict().items():
+        if value.ndim == 4 and "linear" not in name:
+            scale = value.abs().amax((1, 2, 3)).clamp(min=1e-9) / LARGEST
+            tensors[f"transforms.{name}"] = (value / scale[:, None, None, None]).round().numpy().astype(np.int8)
+            tensors[f"transforms.{name}.factor"] = scale.numpy().astype(np.float32)
+        else:
+            tensors[f"transforms.{name}"] = value.numpy().astype(np.float16 if value.ndim == 4 else np.float32)
+    return {name: np.ascontiguousarray(value) for name, value in tensors.items()}

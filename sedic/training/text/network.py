@@ -1,0 +1,217 @@
+"""Trains text coder 2: pieces of words, and the recurrent network that predicts them.
+
+``sedic train text --data DATA -o RUN`` with DATA the folder that holds ``text/``; resumes a run found in RUN, and
+writes RUN/text2.npz. Embeddings may start from those of a pretrained sentence encoder (``Config.embeddings``), which
+know rare words from far more text than there is here.
+"""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...bitstream.text import DETAIL, OVERALL
+from ...bitstream.text.network import FIRST_KIND
+from ...bitstream.text.pieces import END, FIRST_CHARACTER, INSIDE, Pieces
+from ...bitstream.text.tokens import is_word, split_tokens
+from ..loop import Run
+from .byte_pairs import learn_merges
+from .descriptions import OBJECTS, Documents, Line, Text, read_held_out, read_lines
+from .quantise import quantised
+from .surface import surface
+from .trigram import WEIGHTS
+
+RARE = 8  # other characters that count no more often are written as code points
+VALIDATED = 500  # held-out lines
+
+
+@dataclass
+class Config:
+    """The shipped table was made with these values."""
+
+    minutes: float = 78
+    pieces: int = 8192
+    embedding: int = 192
+    hidden: int = 512
+    texts: int = 48  # side by side in a batch
+    length: int = 64  # pieces between updates; the network's state lives on
+    rate: float = 3.5e-3
+    dropout: float = 0.25
+    embeddings: Path | None = None  # folder with a BERT's vocab.txt and model.safetensors
+    seed: int = 0
+
+
+class Predictor(nn.Module):
+    """:class:`sedic.bitstream.text.lstm.Network` in floating point; one embedding serves its input and its output."""
+
+    def __init__(self, pieces: int, embedding: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(pieces, embedding)
+        self.lstm = nn.LSTM(embedding, hidden)
+        self.proj = nn.Linear(hidden, embedding)
+        self.bias = nn.Parameter(torch.zeros(pieces))
+        self.dropout = dropout
+        nn.init.normal_(self.emb.weight, std=0.1)
+
+    def forward(self, pieces: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """(T, B) pieces to logits of the ones that follow, (T, B, V), and the state behind them."""
+        embedded = F.dropout(self.emb(pieces), 0.7 * self.dropout, self.training)
+        hidden, state = self.lstm(embedded, state)
+        projected = self.proj(F.dropout(hidden, self.dropout, self.training))
+        return F.linear(F.dropout(projected, 0.5 * self.dropout, self.training), self.emb.weight, self.bias), state
+
+
+def train(data: Path, out: Path, config: Config) -> None:
+    """Trains, or resumes, in ``out``, and writes ``text2.npz`` there.
+
+    Args:
+        data: the folder with ``text/``.
+        out: the run's folder.
+        config: sizes, time, learning rate.
+    """
+    torch.manual_seed(config.seed)
+    lines = read_lines(data)
+    vocabulary = learn_vocabulary(lines, config.pieces)
+    pieces = Pieces(vocabulary["characters"].tobytes().decode(), vocabulary["merges"])
+    model = Predictor(len(pieces.texts), config.embedding, config.hidden, config.dropout)
+    documents = Documents(lines)
+    start(model, pieces, documents, config.embeddings)
+    run = Run(out, model, config.minutes, config.rate, weight_decay=0.01, clip=0.5)
+    batches = stream(documents, pieces, config, first_pass=run.step)
+    state: Any = None
+
+    def losses() -> dict[str, Tensor]:
+        nonlocal state
+        block = next(batches)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, state = model(block[:-1], state)
+        state = tuple(part.detach() for part in state)
+        return {"nats": _nats(logits, block[1:])}
+
+    held_out = [
+        torch.tensor(numbered([Text(DETAIL if source == OBJECTS else OVERALL, words)], pieces))
+        for words, source in ((_words(text), source) for text, source in read_held_out(data)[:VALIDATED])
+    ]
+
+    @torch.no_grad()
+    def validate(average: Any) -> dict[str, float]:
+        total = torch.zeros(2)
+        for text in held_out:
+            with torch.autocast("cpu", torch.bfloat16):
+                logits, _ = average(text[:-1, None])
+            total += torch.tensor([_nats(logits, text[1:, None]).item() * (len(text) - 1), len(text) - 1])
+        return {"held_out_bits": (total[0] / total[1] / np.log(2)).item()}
+
+    run.train(losses, validate)
+    looks = surface(
+        [(line.tokens, WEIGHTS.get(line.source, 1)) for line in lines],
+        lambda word: pieces.cut(word)[0],
+        len(pieces.texts),
+    )
+    table: dict[str, Any] = vocabulary | looks | quantised(run.average.state_dict())
+    np.savez_compressed(out / "text2.npz", **table)
+
+
+def learn_vocabulary(lines: list[Line], size: int) -> dict[str, np.ndarray]:
+    """The table's ``characters`` and ``merges`` for a vocabulary of ``size`` pieces."""
+    frequency: Counter[str] = Counter()
+    for line in lines:
+        for word, _, _ in line.tokens:
+            frequency[word] += WEIGHTS.get(line.source, 1)
+    usual = string.punctuation + string.digits
+    others = [w for w, n in frequency.items() if not is_word(w) and n > RARE and w not in usual]
+    characters = usual + "".join(others)
+    letters = Pieces(characters, np.zeros((0, 2)))
+    words = {word: n for word, n in frequency.items() if is_word(word)}
+    merges = learn_merges(words, size - len(letters.texts))
+    numbers = {text: i for i, text in enumerate(letters.texts)}
+    for number, (a, b) in enumerate(merges, len(letters.texts)):
+        numbers[a + b[len(INSIDE) :]] = number
+    pairs = [(numbers[a], numbers[b]) for a, b in merges]
+    return {
+        "characters": np.frombuffer(characters.encode(), np.uint8),
+        "merges": np.array(pairs, np.uint16).reshape(-1, 2),
+    }
+
+
+def numbered(document: Sequence[Text], pieces: Pieces) -> list[int]:
+    """A document as the coder sees it: for each text its kind, its pieces, the end."""
+    result = []
+    for text in document:
+        result += [FIRST_KIND + text.kind, *(piece for word in text.words for piece in pieces.cut(word)), END]
+    return result
+
+
+def stream(documents: Documents, pieces: Pieces, config: Config, first_pass: int = 0) -> Iterator[Tensor]:
+    """Blocks of (length + 1, texts) pieces for ever, each beginning with the last row of the one before."""
+    seed = config.seed + first_pass
+    while True:
+        numbers = torch.tensor([n for document in documents.shuffled(seed) for n in numbered(document, pieces)])
+        columns = numbers[: len(numbers) // config.texts * config.texts].view(config.texts, -1).T
+        for top in range(0, len(columns) - config.length, config.length):
+            yield columns[top : top + config.length + 1]
+        seed += 1
+
+
+def start(model: Predictor, pieces: Pieces, documents: Documents, embeddings: Path | None) -> None:
+    """Begins with the pieces' frequencies, and with pretrained embeddings where there are any."""
+    counts = torch.ones(len(pieces.texts))
+    for document in documents.shuffled(0):
+        for number in numbered(document, pieces):
+            counts[number] += 1
+    with torch.no_grad():
+        model.bias.copy_((counts / counts.sum()).log() / 2)
+        if embeddings is not None:
+            own = model.emb.weight
+            own.copy_(pretrained(embeddings, pieces.texts, own.shape[1]) + 0.01 * torch.randn_like(own))
+
+
+def pretrained(folder: Path, texts: Sequence[str], size: int) -> Tensor:
+    """Embeddings of pieces from those of a BERT's word pieces: (V, size), the principal components, deviation 0.1."""
+    from safetensors.torch import load_file
+
+    (table,) = (t for name, t in load_file(folder / "model.safetensors").items() if "word_embeddings" in name)
+    lines = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    numbers = {line: i for i, line in enumerate(lines[: len(table)])}
+    result = torch.zeros(len(texts), table.shape[1])
+    for i, text in enumerate(texts[FIRST_CHARACTER:], FIRST_CHARACTER):
+        found = _longest_pieces(text, numbers)
+        if found:
+            result[i] = table[found].float().mean(0)
+    result -= result.mean(0)
+    components = torch.linalg.svd(result, full_matrices=False)[2][:size]
+    projected = result @ components.T
+    return projected / projected.std() * 0.1
+
+
+def _longest_pieces(text: str, numbers: dict[str, int]) -> list[int]:
+    """WordPiece: the longest known beginning, then on from there; characters that are unknown are skipped."""
+    inside = len(text) > len(INSIDE) and text.startswith(INSIDE)
+    word, at, found = text[len(INSIDE) :] if inside else text, 0, []
+    while at < len(word):
+        mark = INSIDE if inside or at else ""
+        end = next((e for e in range(len(word), at, -1) if mark + word[at:e] in numbers), None)
+        if end is not None:
+            found.append(numbers[mark + word[at:end]])
+        at = at + 1 if end is None else end
+    return found
+
+
+def _nats(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Mean cross entropy of the pieces that are coded: what announces a text's kind is known."""
+    coded = ((wanted < FIRST_KIND) | (wanted >= FIRST_CHARACTER)).flatten()
+    nats = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")
+    return (nats * coded).sum() / coded.sum()
+
+
+def _words(text: str) -> list[str]:
+    return [word for word, _, _ in split_tokens(text)]
