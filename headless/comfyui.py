@@ -207,6 +207,8 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def _start(self) -> None:
+        from sedic import threads  # here, since run.py needs this module before anything is installed
+
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -216,7 +218,7 @@ class Server:
         command += ["--base-directory", str(self.base), "--database-url", f"sqlite:///{self.base / 'comfyui.db'}"]
         # Nothing is fetched from a model hub, and no path of this process leads to other modules named `nodes`.
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        environment |= {"HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"}
+        environment |= {"HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8", **threads.environment(environment)}
         with (self.base / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
                 command, cwd=self.comfyui, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log

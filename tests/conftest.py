@@ -7,6 +7,8 @@ from pathlib import Path
 
 # Tiny models run many times faster on one thread, above all where something else runs beside the tests.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# And those that tests give more threads do not spin while something else works.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # No test asks a model hub for anything, whatever a library would like to look up there.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

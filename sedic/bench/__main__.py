@@ -8,9 +8,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from .. import threads
+
+if __name__ == "__main__":
+    threads.share()  # what is imported next loads PyTorch
+
 from ..errors import SedicError
 from ..reference import DEFAULT_CODEC
-from . import bitstream, pictures, pristine, reference, restoration
+from . import bitstream, busy, pictures, pristine, reference, restoration
 from .decoder import measure as measure_decoder
 from .energy import VARIANTS
 from .restoration import predictable, sheets
@@ -30,6 +35,10 @@ def main() -> int:
     file.add_argument("--text", type=Path, metavar="DIR", help="the folder that holds text/ with descriptions")
     file.add_argument("--images", type=Path, metavar="DIR", help="NAME.png with NAME.json and masks beside it")
     file.set_defaults(run=lambda o: bitstream.measure(o.text, o.images))
+    beside = commands.add_parser("busy", help="how long a decode takes beside other programs")
+    beside.add_argument("--image", type=Path, metavar="PICTURE", help="with NAME.json beside it; default: the demo's")
+    beside.add_argument("--runs", type=int, default=busy.RUNS, metavar="N", help="of each; default: %(default)s")
+    beside.set_defaults(run=lambda o: busy.measure(o.image, o.runs))
     _add_decoder(commands)
     _add_restoration(commands)
     _add_reference(commands)

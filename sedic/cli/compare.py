@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .. import threads
+
 
 def add(kinds: Any) -> None:
     """Adds the command to an argparse parser's subparsers."""
@@ -19,9 +21,11 @@ def add(kinds: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Prints how close two pictures are."""
+    threads.share()
     from ..metrics.fidelity import fidelity
     from ..picture import read_picture
 
+    threads.adapt()
     figures = fidelity(read_picture(options.original), read_picture(options.decoded))
     if options.json:
         print(json.dumps(figures))

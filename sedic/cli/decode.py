@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from .. import threads
 from ..bitstream import SedicFile
 from .files import make_folder
 from .switches import add_switches, settings_from
@@ -26,9 +27,11 @@ def add(kinds: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """A file to a picture, stage by stage."""
+    threads.share()
     from .. import codec
     from ..picture import write_picture
 
+    threads.adapt()
     file = SedicFile.read(options.file)
     if file.missing:
         warnings.warn(file.missing, stacklevel=2)
@@ -51,6 +54,7 @@ def run(options: argparse.Namespace) -> None:
             write_picture(options.stages / f"{stage.name}.png", picture)
         write_picture(options.output, picture)
         print(f"{stage.name}: {time.monotonic() - started:.1f} s")
+        threads.adapt()
         started = time.monotonic()
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .. import threads
 from ..bitstream import mask
 from ..errors import SedicError
 from ..reference.registry import DEFAULT_CODEC
@@ -67,9 +68,11 @@ def add(kinds: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """A picture, with words and masks, to a file."""
+    threads.share()
     from .. import codec
     from ..picture import read_picture
 
+    threads.adapt()
     image = read_picture(options.image)
     size = image.shape[1], image.shape[0]
     names = ("objects", "name_words", "detail_words", "overall_words")

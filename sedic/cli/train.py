@@ -7,6 +7,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from .. import threads
 from ..errors import SedicError
 
 TRAININGS = {  # each a module of sedic.training
@@ -43,6 +44,7 @@ def add(kinds: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Makes shipped weights or tables again."""
+    threads.share()
     try:
         module = importlib.import_module(f"..training.{TRAININGS[options.what]}", __package__)
     except ModuleNotFoundError as error:
