@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -9,6 +10,7 @@ from sedic.training.loop import Run
 from sedic.training.muon import Muon, orthogonal
 
 
+@pytest.mark.processor
 def test_orthogonal_keeps_the_singular_vectors_and_evens_the_values():
     torch.manual_seed(0)
     for shape in ((20, 50), (50, 20)):
