@@ -1,7 +1,7 @@
 """The two commands of this repository, on nothing but Python 3.10 or newer.
 
     python run.py demo     runs the shipped graph on the shipped photograph in a real ComfyUI; results in out/
-    python run.py test     format, lint, types, layers, tests, some as on a lesser processor, too (further words go to pytest)
+    python run.py test     format, lint, types, layers, tests, some of them twice (further words go to pytest)
 
 Both first make .venv and install into it what is needed, once. COMFYUI_PATH names a ComfyUI of your own to run in.
 """
