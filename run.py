@@ -1,7 +1,7 @@
 """The two commands of this repository, on nothing but Python 3.10 or newer.
 
     python run.py demo     runs the shipped graph on the shipped photograph in a real ComfyUI; results in out/
-    python run.py test     format, lint, types, layers, tests (further words go to pytest)
+    python run.py test     format, lint, types, layers, tests, some of them twice (further words go to pytest)
 
 Both first make .venv and install into it what is needed, once. COMFYUI_PATH names a ComfyUI of your own to run in.
 """
@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.sha256"
+# What keeps oneDNN and PyTorch from using more than AVX2.
+LESSER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 SOURCES = ("__init__.py", "run.py", "sedic", "nodes", "headless", "tests")  # by name: .cache holds others' code
 
 
@@ -140,7 +142,20 @@ def test(arguments: list[str], environment: dict[str, str]) -> int:
         say(f"Failed: {', '.join(failed)}")
     say("Running the tests")
     status = call(["-m", "pytest", *arguments], environment)
+    if not arguments:
+        status = test_as_lesser_processor(environment) or status
     return 1 if failed or status != 0 else 0
+
+
+def test_as_lesser_processor(environment: dict[str, str]) -> int:
+    """Runs those tests again that depend on the processor, so that one with more shows what one with less would."""
+    has_avx2 = "import sys; from sedic.models.processor import instruction_sets as i; sys.exit('avx2' not in i())"
+    if call(["-c", has_avx2], environment) != 0:
+        say("This processor has no AVX2: no tests run as on one that has nothing more")
+        return 0
+    variables = " ".join(f"{name}={value}" for name, value in LESSER.items())
+    say(f"Running the tests that depend on the processor as on one with AVX2 and no more ({variables})")
+    return call(["-m", "pytest", "-m", "processor and not slow"], {**environment, **LESSER})
 
 
 def call(arguments: list[str], environment: dict[str, str] | None = None) -> int:

@@ -289,13 +289,13 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
         SedicError: missing or unfit files.
     """
     from .models import embedded
-    from .models.precision import computes_in_bfloat16
+    from .models.precision import UNET, computes_in_bfloat16
     from .restoration.diffusers_backend.denoiser import DiffusersModels
     from .restoration.diffusers_backend.folder import read_folder
 
     require_device(device)
     if precision == "auto":
-        precision = "bfloat16" if device == "cpu" and computes_in_bfloat16() else "float32"
+        precision = "bfloat16" if device == "cpu" and computes_in_bfloat16(*UNET) else "float32"
     if where != "embedded":
         return read_folder(Path(where), device).in_precision(precision)
     parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}

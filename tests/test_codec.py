@@ -123,8 +123,11 @@ def test_pixels_are_rounded_and_kept_in_range():
     assert pixels[0, :, 0].tolist() == [0, 0, 1, 255]
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize(("found", "kind"), [({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, torch.float32)])
 def test_auto_precision_is_what_the_processor_computes_in(monkeypatch, found, kind):
+    for limit in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(limit, raising=False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
     models = codec.load_models(precision="auto")
     assert models.unet.dtype == models.controlnet.dtype == kind

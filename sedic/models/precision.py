@@ -1,13 +1,98 @@
-"""What a processor computes quickly."""
+"""Where bfloat16 is used: the one place that decides it, by what the processor has and by trying."""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
+from .processor import multiplies_bfloat16
 
-def computes_in_bfloat16() -> bool:
-    """Whether the processor has instructions for it, as far as this PyTorch tells."""
+if TYPE_CHECKING:
     import torch
 
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+def computes_in_bfloat16(*operations: str) -> bool:
+    """Whether these are worth computing in it: the processor has instructions for it, and each runs, trained, too.
+
+    Without such instructions PyTorch's bfloat16 is slower than float32, and some operations have no kernel at all.
+
+    Args:
+        operations: names in :data:`OPERATIONS`.
+
+    Raises:
+        KeyError: there is no such operation.
+    """
+    trials = [OPERATIONS[name] for name in operations]
+    return multiplies_bfloat16() and all(_runs(trial) for trial in trials)
+
+
+def autocast(*operations: str, on: bool | None = None) -> torch.autocast:
+    """PyTorch's, to bfloat16 on the processor, where that is worth it for ``operations``; else it is off.
+
+    Args:
+        operations: of what runs inside, see :func:`computes_in_bfloat16`.
+        on: instead of asking that.
+    """
+    import torch
+
+    return torch.autocast("cpu", torch.bfloat16, enabled=computes_in_bfloat16(*operations) if on is None else on)
+
+
+def _convolution() -> Any:
+    import torch
+
+    x, weight = _values(1, 8, 8, 8), _values(8, 8, 3, 3)
+    return torch.nn.functional.conv2d(x.contiguous(memory_format=torch.channels_last), weight, padding=1)
+
+
+def _matmul() -> Any:
+    return _values(8, 8) @ _values(8, 8)
+
+
+def _attention() -> Any:
+    import torch
+
+    return torch.nn.functional.scaled_dot_product_attention(*(_values(1, 2, 8, 8) for _ in range(3)))
+
+
+def _lstm() -> Any:
+    import torch
+
+    return torch.nn.LSTM(8, 8)(_values(4, 2, 8))[0]
+
+
+OPERATIONS: dict[str, Callable[[], Any]] = {
+    "convolution": _convolution, "matmul": _matmul, "attention": _attention, "lstm": _lstm,
+}  # fmt: skip
+"""Small examples of what may have no kernel for bfloat16."""
+UNET = ("convolution", "matmul", "attention")
+"""What a denoising network does."""
+
+
+def _values(*shape: int) -> Any:
+    import torch
+
+    return torch.full(shape, 0.5, requires_grad=True)
+
+
+@cache
+def _runs(trial: Callable[[], Any]) -> bool:
+    """Whether it does under autocast: forward alone, and forward and backward, which are kernels of their own."""
+    import torch
+
+    # Neither a node's inference mode nor a training's random numbers may notice.
+    with torch.inference_mode(False), torch.random.fork_rng(devices=()):
+        try:
+            for learning in (False, True):
+                with torch.set_grad_enabled(learning), torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+                    result = trial()
+                if learning:
+                    result.float().sum().backward()
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            name = next(name for name, other in OPERATIONS.items() if other is trial)
+            warnings.warn(f"This PyTorch has no bfloat16 for {name} here ({reason}); float32 it is.", stacklevel=2)
+            return False
+    return True

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..models.precision import computes_in_bfloat16
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Newton-Schulz, steepest at 0 (Jordan et al.)
 _ITERATIONS = 4
 
@@ -24,7 +26,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """
     a, b, c = _COEFFICIENTS
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = wide.bfloat16()
+    x = wide.bfloat16() if computes_in_bfloat16("matmul") else wide.float()
     x = x / (x.norm() + 1e-7)
     for _ in range(_ITERATIONS):
         square = x @ x.T

@@ -61,6 +61,7 @@ def run(tmp_path):
     return folder
 
 
+@pytest.mark.processor
 def test_what_is_left_is_told_stage_by_stage_and_trainings_resume(run, tmp_path):
     out = tmp_path / "out"
     predictable.measure(run, out, 0)

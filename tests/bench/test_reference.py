@@ -1,4 +1,4 @@
-"""The bench of the reference: the bytes are those asked for, and a difference between machines would be seen."""
+"""The bench of the reference: the bytes are those asked for, and new weights are measured anew."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from sedic.bench import reference
-from sedic.bench.reference import figures, hevc, jpeg_xl, matrix, points, rivals, tables, times
-from sedic.bench.reference.matrix import Configuration, Work, agreement
+from sedic.bench.reference import figures, hevc, jpeg_xl, points, rivals, tables, times
 from sedic.bench.reference.points import TARGET, TARGETS, Point
 from sedic.errors import SedicError
 from sedic.reference import CodecError
@@ -158,60 +157,6 @@ def test_bytes_beside_the_rate_are_seen():
 
     met = [points.within(point(bytes_), 18) for bytes_ in (850, 868, 884, 902, 920)]
     assert met == [False, True, True, True, False]
-
-
-WRITTEN = {"a": {"p": "00", "q": "01"}, "b": {"p": "00", "q": "02"}}
-
-
-def test_a_matrix_without_differences_agrees_in_every_cell():
-    same = {"p": {"00": "x"}, "q": {"01": "y", "02": "z"}}
-    found = agreement(WRITTEN, {"a": same, "b": same})
-    assert (found["cells"], found["agree"], found["pictures"], found["apart"]) == (4, 4, [8, 8], [])
-
-
-def test_one_other_symbol_of_one_picture_fails_its_cell():
-    first = {"p": {"00": "x"}, "q": {"01": "y", "02": "z"}}
-    second = {"p": {"00": "x"}, "q": {"01": "other", "02": "z"}}
-    found = agreement(WRITTEN, {"a": first, "b": second})
-    assert (found["agree"], found["pictures"]) == (3, [7, 8])
-    assert found["apart"] == [["a", "b", "q"]]
-
-
-def test_a_stream_that_its_own_writer_cannot_read_agrees_with_nobody():
-    broken = {"p": {"00": "x"}, "q": {"01": f"{matrix._ERROR}damaged", "02": "z"}}
-    found = agreement(WRITTEN, {"a": broken, "b": broken})
-    assert found["agree"] == 2
-
-
-class Planted:
-    """Codes the mean level; under bfloat16 it reads one more."""
-
-    def encode(self, image, quality):
-        return bytes([int(image.mean())])
-
-    def symbols(self, data, size, quality):
-        import torch
-
-        return [np.array([data[0] + torch.is_autocast_enabled("cpu")])]
-
-
-def test_every_configuration_reads_every_others_streams(monkeypatch, tmp_path):
-    for number in range(2):
-        Image.new("RGB", (32, 32), (number * 40,) * 3).save(tmp_path / f"{number}.png")
-    monkeypatch.setattr(matrix, "call", lambda function, environment, **arguments: function(**arguments))
-    monkeypatch.setattr(matrix, "_coder", lambda *_: Planted())
-    configurations = [Configuration("avx2", 1, True, precision) for precision in ("float32", "bfloat16")]
-    work = Work("planted", None, 1, sorted(tmp_path.glob("*.png")))
-    found = matrix.measure(work, 1, configurations)
-    assert (found["cells"], found["agree"], found["pictures"], found["streams"]) == (4, 2, [4, 8], 2)
-    assert found["float32"]["agree"] == found["float32"]["cells"] == 1
-    found["note"] = "whole"
-    assert "| planted | 2 of 4 | 4 of 8 | 2 | 1 of 1 | whole |" in "\n".join(matrix.table({"planted": found}))
-
-
-def test_the_matrix_is_the_issues():
-    assert len(set(map(str, matrix.CONFIGURATIONS))) == 24
-    assert {c.environment["ATEN_CPU_CAPABILITY"] for c in matrix.CONFIGURATIONS} == {"default", "avx2", "avx512"}
 
 
 def test_times_are_those_of_a_process_of_its_own(tmp_path):

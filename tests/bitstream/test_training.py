@@ -15,6 +15,7 @@ from sedic.bitstream.text import DETAIL, NAME, OVERALL
 from sedic.bitstream.text.network import PieceModel
 from sedic.bitstream.text.tokens import split_tokens
 from sedic.bitstream.text.trigram import WordModel
+from sedic.models import precision
 from sedic.training.masks import network as masks
 from sedic.training.masks import tree as mask_tree
 from sedic.training.text import byte_pairs, huffman, trigram
@@ -59,7 +60,13 @@ def test_names_are_learnt_from_the_phrase_that_opens_a_description():
     assert name("The image of a very long unending chain of words") == ["image"]
 
 
-def test_a_small_network_is_trained_resumed_and_expects_what_followed(descriptions):
+@pytest.mark.filterwarnings("ignore:This PyTorch has no bfloat16")
+@pytest.mark.processor
+@pytest.mark.parametrize("says_it_has_bfloat16", [True, None])
+def test_a_small_network_is_trained_resumed_and_expects_what_followed(descriptions, monkeypatch, says_it_has_bfloat16):
+    """Whether a processor has it, and whether this PyTorch has a recurrent kernel for it, are two things."""
+    if says_it_has_bfloat16:
+        monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
     config = text.Config(minutes=0.05, pieces=128, embedding=64, hidden=64, texts=2, length=8, rate=2e-2)
     text.train(descriptions, descriptions / "run", config)
     first = (descriptions / "run" / "text2.npz").read_bytes()
@@ -118,6 +125,7 @@ def test_tree_of_masks_is_the_same_each_time_and_prefers_the_neighbours_value(tm
     assert counts.min() >= 1
 
 
+@pytest.mark.processor
 def test_networks_of_masks_are_the_same_each_time_and_learn_the_bars(tmp_path):
     stripes(tmp_path / "train")
     for name in "ab":

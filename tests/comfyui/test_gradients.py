@@ -107,6 +107,7 @@ def test_layers_of_a_control_net_that_is_not_there_are_an_error(gradient, librar
         gradient(with_control_net=False, layers=("control net",))
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_direction_in_half_precision_is_that_in_float32(gradient, stage, dtype):
     _, exact = gradient()

@@ -30,7 +30,9 @@ def run(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ty
     (fake / "main.py").touch()
     (fake / "nodes.py").touch()
     (fake / "requirements.txt").write_text("torch\ntorchaudio\n\n# not needed\nav>=14 # films\n", encoding="utf-8")
-    state = types.SimpleNamespace(module=module, calls=[], status=0, comfyui=fake, listed=tmp_path / ".cache")
+    state = types.SimpleNamespace(
+        module=module, calls=[], environments=[], status=0, comfyui=fake, listed=tmp_path / ".cache"
+    )
     monkeypatch.setenv("COMFYUI_PATH", str(fake))
     monkeypatch.setattr(module, "STAMP", venv / "stamp")
     monkeypatch.setattr(module, "works", lambda _: True)
@@ -38,6 +40,7 @@ def run(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ty
 
     def call(arguments: list[str], environment: dict | None = None) -> int:
         state.calls.append(arguments)
+        state.environments.append(environment)
         return state.status
 
     monkeypatch.setattr(module, "call", call)
@@ -78,6 +81,23 @@ def test_a_failing_check_fails_the_command_and_pytest_still_comes_last(run: type
     assert run.module.test(["-k", "word"], {}) == 1
     assert run.calls[-1] == ["-m", "pytest", "-k", "word"]
     assert [c[1] for c in run.calls[:3]] == ["ruff", "ruff", "mypy"]
+
+
+def test_tests_that_depend_on_the_processor_run_a_second_time_with_avx2_alone(run: types.SimpleNamespace) -> None:
+    assert run.module.test([], {"A": "1"}) == 0
+    assert [run.calls[i] for i in (-3, -1)] == [["-m", "pytest"], ["-m", "pytest", "-m", "processor and not slow"]]
+    assert run.environments[-3] == {"A": "1"}
+    assert run.environments[-1] == {"A": "1", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+
+
+def test_a_failure_on_the_lesser_processor_alone_fails_the_command(
+    run: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        run.module, "call", lambda arguments, environment=None: int("processor and not slow" in arguments)
+    )
+    assert run.module.test([], {}) == 1
+    assert run.module.test(["tests/bitstream"], {}) == 0
 
 
 def test_wrong_comfyui_path_is_one_sentence_on_a_bare_python(repository: Path, tmp_path: Path) -> None:

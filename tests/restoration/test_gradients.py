@@ -122,6 +122,7 @@ def test_the_unet_is_not_reached_when_only_the_controlnets_layers_are_read():
     assert not seen
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 @pytest.mark.parametrize("through_control", [True, False])
 def test_half_precision_points_the_same_way(precision, through_control):

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -235,6 +236,7 @@ def test_crops_say_whether_their_picture_is_larger(tmp_path):
     assert not any(words.larger for _, _, words in made[96])
 
 
+@pytest.mark.processor
 def test_short_trainings_leave_weights_that_load_and_resume(tmp_path):
     """All of it: crops, latents, both trainings, sample sheets and the files."""
     rng = np.random.default_rng(0)

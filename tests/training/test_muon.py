@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
+from sedic.training import muon
 from sedic.training.loop import Run
 from sedic.training.muon import Muon, orthogonal
 
 
+@pytest.mark.processor
 def test_orthogonal_keeps_the_singular_vectors_and_evens_the_values():
     torch.manual_seed(0)
     for shape in ((20, 50), (50, 20)):
@@ -19,6 +22,15 @@ def test_orthogonal_keeps_the_singular_vectors_and_evens_the_values():
         assert values.max() < 1.3
         u, _, v = torch.linalg.svd(matrix, full_matrices=False)
         assert torch.trace(u.T @ made @ v.T) > 0.8 * len(values)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_steps_are_made_in_what_the_processor_is_quick_in(monkeypatch, quick):
+    monkeypatch.setattr(muon, "computes_in_bfloat16", lambda *_: quick)
+    torch.manual_seed(0)
+    made = orthogonal(torch.randn(6, 9))
+    assert made.dtype == torch.float32
+    assert torch.equal(made, made.bfloat16().float()) == quick
 
 
 def test_matrices_and_other_weights_take_different_steps():

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SedicError
+from ...models.processor import INSTRUCTION_SETS, instruction_sets
 from ...reference import CodecError, codec_by_name
 from .. import page
 from . import figures, matrix, papers, points, tables, times
@@ -149,11 +150,13 @@ def _matrices(options: Options, pictures: Sequence[Path], codecs: Sequence[str],
     elif "matrix" in options.only:
         tell('The matrix of cheng2020-attn is left out, as CompressAI is not here: pip install "sedic[cheng2020]".')
     found = {}
+    lacking = [f"no {name}" for name in INSTRUCTION_SETS if name not in instruction_sets()]
     for name, work in works.items():
-        file, key = options.out / f"matrix-{name}.json", f"{points.key(name, work.models)} {len(work.pictures)}"
+        key = " ".join([points.key(name, work.models), str(len(work.pictures)), *lacking])
+        file = options.out / f"matrix-{name}.json"
         answer = _kept(file, key)
         if answer is None and "matrix" in options.only:
-            tell(f"running {len(matrix.CONFIGURATIONS)} configurations of {name}")
+            tell(f"running the configurations of {name}")
             answer = _keep(file, key, matrix.measure(work, options.workers))
         if answer is not None:
             note = f"squares of {work.crop} pixels, {told}" if name == PAPERS else "whole"

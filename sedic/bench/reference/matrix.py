@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import SedicError
+from ...models.precision import autocast
+from ...models.processor import lacking
 from ...picture import read_picture
 from ...reference import codec_by_name
 from ...reference.compact import Compact
@@ -85,9 +88,12 @@ Read = Mapping[str, Mapping[str, str]]
 def measure(work: Work, workers: int, configurations: Sequence[Configuration] = CONFIGURATIONS) -> dict[str, Any]:
     """Runs all configurations; see :func:`agreement` for the answer.
 
+    Configurations that this processor cannot be are left out, and named.
+
     Raises:
-        SedicError: a process failed.
+        SedicError: a process failed, or fewer than two configurations are left.
     """
+    configurations, left_out = _possible(configurations)
     plain = {
         "codec": work.codec, "models": str(work.models) if work.models else None, "quality": work.quality,
         "pictures": [str(path) for path in work.pictures], "crop": work.crop,
@@ -108,6 +114,7 @@ def measure(work: Work, workers: int, configurations: Sequence[Configuration] = 
     names = [str(c) for c in configurations]
     answer = agreement(dict(zip(names, written, strict=True)), dict(zip(names, read_, strict=True)))
     answer["capabilities"] = sorted({a["capability"] for a in answers})
+    answer["left_out"] = left_out
     answer["streams"] = sum(map(len, streams.values()))
     exact = [name for name, c in zip(names, configurations, strict=True) if c.precision == "float32"]
     answer["float32"] = agreement(
@@ -115,6 +122,23 @@ def measure(work: Work, workers: int, configurations: Sequence[Configuration] = 
         {n: r for n, r in zip(names, read_, strict=True) if n in exact},
     )
     return answer
+
+
+def _possible(configurations: Sequence[Configuration]) -> tuple[list[Configuration], dict[str, list[str]]]:
+    """Those that run here, and the names of the others by the instruction set that this processor has not."""
+    possible, left_out = [], defaultdict(list)
+    for configuration in configurations:
+        missing = lacking(configuration.environment)
+        if missing is None:
+            possible.append(configuration)
+        else:
+            left_out[missing].append(str(configuration))
+    if len(possible) < 2:
+        raise SedicError(
+            f"Of {len(configurations)} configurations this processor can be {len(possible)}, as it has no "
+            f"{' or '.join(left_out)}; measure on one that has."
+        )
+    return possible, dict(left_out)
 
 
 def agreement(written: Mapping[str, Written], read_: Mapping[str, Read]) -> dict[str, Any]:
@@ -159,7 +183,11 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             writer, reader, picture = each["apart"][0]
             yield f"- {name}, for one: {picture} written under {writer} and read under {reader}."
     told = sorted({capability for each in found.values() for capability in each["capabilities"]})
-    yield f"- Instruction sets that PyTorch said it used: {', '.join(told)}."
+    alone = "" if len(told) > 1 else ", so that this says nothing about others"
+    yield f"- Instruction sets that PyTorch said it used: {', '.join(told)}{alone}."
+    left_out = {missing: names for each in found.values() for missing, names in each.get("left_out", {}).items()}
+    for missing, names in sorted(left_out.items()):
+        yield f"- Left out, as this processor has no {missing}: {'; '.join(names)}."
 
 
 _ERROR = "error: "
@@ -174,7 +202,7 @@ def write(
 
     coder, streams = _coder(codec, models, threads, onednn, precision), {}
     for path in pictures:
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        with autocast(on=precision == "bfloat16"):
             streams[Path(path).stem] = coder.encode(_picture(path, crop), quality).hex()
     return {"streams": streams, "capability": torch.backends.cpu.get_cpu_capability()}
 
@@ -184,15 +212,13 @@ def read(
     onednn: bool, precision: str, streams: Mapping[str, Iterable[str]],
 ) -> dict[str, dict[str, str]]:  # fmt: skip
     """In a process of its own: digests of what is in all streams of all pictures."""
-    import torch
-
     coder, found = _coder(codec, models, threads, onednn, precision), {}
     for path in pictures:
         image = _picture(path, crop)
         size, digests = (image.shape[1], image.shape[0]), {}
         for stream in streams.get(Path(path).stem, ()):
             try:
-                with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                with autocast(on=precision == "bfloat16"):
                     digests[stream] = digest(coder.symbols(bytes.fromhex(stream), size, quality))
             except SedicError as error:
                 digests[stream] = f"{_ERROR}{error}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.precision import autocast
 from ...reference import CodecError, codec_by_name
 from ...reference.cheng2020 import network
 from .points import PAPERS
@@ -101,7 +102,7 @@ def _transforms(model: Any) -> Iterator[None]:
 
     def lowered(forward: Any) -> Any:
         def run(x: Any) -> Any:
-            with torch.autocast("cpu", torch.bfloat16, enabled=on):
+            with autocast(on=on):
                 return forward(x).float()
 
         return run
@@ -109,7 +110,7 @@ def _transforms(model: Any) -> Iterator[None]:
     for name, forward in kept.items():
         getattr(model, name).forward = lowered(forward)
     try:
-        with torch.autocast("cpu", torch.bfloat16, enabled=False):
+        with autocast(on=False):
             yield
     finally:
         for name in kept:

@@ -18,6 +18,7 @@ from ...errors import SedicError
 from ...metrics.perception import read_network, stage_features
 from ...models.autoencoder import Residual
 from ...models.embedded import load
+from ...models.precision import autocast
 from ...training.diffusion.examples import Examples
 from ...training.diffusion.networks import Config
 from ...training.diffusion.perceptual import distances
@@ -81,14 +82,14 @@ def measure(run: Path, out: Path, minutes: float) -> None:
 
     @torch.no_grad()
     def features(pixels: Tensor) -> list[Tensor]:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("convolution"):
             found = stage_features(network, pixels.contiguous(memory_format=torch.channels_last))
         return [F.normalize(f.float(), dim=1) for f in found]
 
     def pairs(rows: Tensor, side: int, random: np.random.Generator) -> tuple[list[Tensor], list[Tensor]]:
         """Features of references and of their originals."""
         batch = examples.batch(rows, side, random, validating=True, pixels=True)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), autocast("convolution"):
             references = decoder(batch["condition"].contiguous(memory_format=torch.channels_last)).float()
         return features(references.clamp(-1, 1)), features(batch["pixels"])
 
@@ -98,7 +99,7 @@ def measure(run: Path, out: Path, minutes: float) -> None:
     random = np.random.default_rng(training.step)
 
     def guessed(guess: nn.Module, known: list[Tensor]) -> list[Tensor]:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("convolution"):
             return guess(known)
 
     def losses() -> dict[str, Tensor]:

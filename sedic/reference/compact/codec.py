@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...bitstream.coder import BitstreamError
-from ...models.precision import computes_in_bfloat16
+from ...models.precision import autocast, computes_in_bfloat16
 from ..registry import CodecError, check_image, check_quality, check_size
 from .distribution import Distribution
 from .prior import SUBSTEPS, Prior
@@ -92,7 +92,7 @@ class Compact:
         check_image(image)
         check_quality(self, quality)
         weights = _weights()
-        half = computes_in_bfloat16() if self.bfloat16 is None else self.bfloat16
+        half = computes_in_bfloat16("convolution") if self.bfloat16 is None else self.bfloat16
         transforms = weights.in_bfloat16 if half else weights.transforms
         padded = np.pad(image, [*((0, -n % STRIDE) for n in image.shape[:2]), (0, 0)], mode="edge")
         step = torch.tensor([(quality - 1) / SUBSTEPS])
@@ -102,7 +102,7 @@ class Compact:
             return values.contiguous().float().sub_(127.5).div_(PIXEL)
 
         def analyse(tile: Tile) -> list[torch.Tensor]:
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+            with torch.no_grad(), autocast(on=half):
                 return [y[0] for y in transforms.latents(pixels(tile), step)]
 
         coarse, fine = _in_tiles(padded.shape[:2], analyse, LATENTS, *ANALYSED)
@@ -114,7 +114,7 @@ class Compact:
         def refine(tile: Tile) -> list[torch.Tensor]:
             parts = [torch.from_numpy(_part(k, tile, n)[None]).float() for k, n in zip(symbols, LATENTS, strict=True)]
             means_scales = [tuple(_part(m, tile, n) for m in e) for e, n in zip(expected, LATENTS, strict=True)]
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            with autocast(on=half):
                 return [y[0] for y in refined(transforms, pixels(tile), parts, means_scales, worth, step)]
 
         # Within a node of ComfyUI inference mode forbids gradients.

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from ...models.autoencoder import CELL
 from ...models.embedded import load, save
+from ...models.precision import UNET, autocast
 from ...restoration.color_fix import fix_colors
 from ..loop import Run
 from .examples import Examples, mixed, unmixed
@@ -106,7 +107,7 @@ def steps_before(
     def first_step(rows: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The clean latents and the noise that a step from noise finds."""
         arguments = (batch[name][rows] for name in ("time", "tokens", "condition", "strength"))
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast(*UNET):
             v = networks(noise, *arguments).float()
         return unmixed(noise, v, kept[last])
 
@@ -146,7 +147,7 @@ class Judge:
         height, width = (n - _SHIFT for n in pixels.shape[-2:])
         window = (..., slice(down, down + height), slice(right, right + width))
         ours, true = (x[window].contiguous(memory_format=torch.channels_last) for x in (decoded, pixels))
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("convolution"):
             of_ours = self.features(ours)
             with torch.no_grad():
                 of_true = self.features(true)
@@ -184,12 +185,12 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
     whole = load("autoencoder", autoencoder).to(memory_format=torch.channels_last)
 
     def decoded(latents: Tensor, decoder: nn.Module = model.decoder) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("convolution"):
             return decoder(latents.contiguous(memory_format=torch.channels_last)).float()
 
     def roundtrip(clean: Tensor, references: Tensor) -> Tensor:
         pixels = fix_colors(decoded(clean), references).clamp(-1, 1)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("convolution"):
             return whole.encoder(pixels.contiguous(memory_format=torch.channels_last)).float()
 
     def losses() -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ...models.autoencoder import CELL, Autoencoder, Residual
 from ...models.embedded import new_autoencoder, save
+from ...models.precision import autocast
 from ..data import RandomCrops, centre, split, to_tensor
 from ..loop import Run
 
@@ -48,7 +49,7 @@ def train(data: Path, out: Path, config: Config) -> Any:
 
     def losses() -> dict[str, Tensor]:
         images = next(crops).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("convolution"):
             latents = model.encoder(images).float()
             noisy = latents + config.noise * torch.rand(len(latents), 1, 1, 1) * torch.randn_like(latents)
             decoded = model.decoder(noisy.contiguous(memory_format=torch.channels_last)).float()

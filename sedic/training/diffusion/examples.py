@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ...models.embedded import TEXT_ENCODER, load, tokenizer
+from ...models.precision import autocast
 from ...reference.registry import DEFAULT_CODEC, codec_by_name
 from ...restoration.diffusers_backend.schedules import noise_levels
 from ...restoration.settings import NEGATIVE
@@ -115,7 +116,7 @@ def encode(out: Path, autoencoder: Path, workers: int = 2) -> None:
         for start, references in tqdm(zip(starts, made, strict=True), "encoding pictures", len(starts)):
             part = np.concatenate([crops[start : start + count], references], 1)
             images = to_tensor(part.reshape(-1, *part.shape[2:]))
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast("convolution"):
                 encoded = encoder(images.contiguous(memory_format=torch.channels_last)).float()
             latents.append(encoded.half().numpy().reshape(len(part), -1, *encoded.shape[1:]))
     np.save(out / "latents.npy", np.concatenate(latents))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...models.embedded import TEXT_ENCODER, load, new_controlnet, new_text_encoder, new_unet, save
+from ...models.precision import UNET, autocast
 from ..loop import Run
 from ..muon import Muon
 from .examples import Examples, encode, unmixed
@@ -102,7 +103,7 @@ class Perception:
         side = min(predicted.shape[-1], self.config.size // 16)
         window = (slice(None), slice(None), slice(side), slice(side))
         clean, _ = unmixed(batch["z"][rows], predicted[rows], signal[rows].reshape(-1, 1, 1, 1))
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("convolution"):
             ours, true = (self.decoder(latent[window]) for latent in (clean, batch["target"][rows]))
             with torch.no_grad():
                 of_true = self.features(true)
@@ -112,7 +113,7 @@ class Perception:
 def watched(networks: Networks, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
     """v at a batch, whose tokens count as trained from then on, and the attention behind it."""
     networks.text.trained_tokens[batch["tokens"].flatten()] = True
-    with watched_attention(networks.unet) as attention, torch.autocast("cpu", torch.bfloat16):
+    with watched_attention(networks.unet) as attention, autocast(*UNET):
         v = networks(*(batch[name] for name in ("z", "time", "tokens", "condition", "strength"))).float()
     return v, attention
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...models.precision import UNET, autocast
 from ...restoration.color_fix import fix_colors
 from .examples import mixed, unmixed
 from .perceptual import Features, distances
@@ -32,7 +33,7 @@ def restore(networks: Any, condition: Tensor, tokens: Tensor, kept: Tensor, step
     times = torch.linspace(len(kept) - 1, 0, steps + 1).long()
     strength = torch.ones(len(z), 1, 1, 1)
     for time, following in zip(times[:-1], times[1:], strict=True):
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast(*UNET):
             v = networks(z, time.repeat(len(z)), tokens, condition, strength).float()
         clean, noise = unmixed(z, v, kept[time])
         z = mixed(clean, noise, kept[following])

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ...errors import SedicError
 from ...metrics.fidelity import MS_SSIM_MIN_SIDE
+from ...models.precision import autocast
 from ...reference.compact.prior import SUBSTEPS
 from ...reference.compact.refine import rounded
 from ...reference.compact.transforms import KNOTS, PIXEL, Transforms
@@ -140,7 +141,7 @@ def learn(run: Run, crops: Iterator[Tensor], held_out: list[np.ndarray], structu
     def losses() -> dict[str, Tensor]:
         x = next(crops)
         quality = qualities(len(x))
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("convolution"):
             cost, surrogate, decoded = coded(model, x, quality)
         weight = trade_off(quality)
         error = distortion(decoded.float(), x, structure_share)
@@ -198,7 +199,7 @@ def settle(codec: Codec, crops: Iterator[Tensor], out: Path, config: Config) -> 
     def losses() -> dict[str, Tensor]:
         x = next(crops)
         quality = qualities(len(x))
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), autocast("convolution"):
             coarse, fine = (rounded(y.float()) for y in codec.transforms.latents(x, quality))
         expected = torch.func.functional_call(prior, with_whole_weights(prior), (coarse, fine, quality))
         share = (MIDDLE_LAMBDA / trade_off(quality)).sqrt() / MIDDLE_LOSS / len(x) / (x.shape[2] * x.shape[3])
@@ -235,7 +236,7 @@ def validate(codec: Codec, pictures: list[np.ndarray]) -> dict[str, float]:
         rates, values, likenesses = [], [], []
         for first in range(0, len(pictures), 8):
             x = to_unit(np.stack(pictures[first : first + 8]))
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast("convolution"):
                 cost, _, decoded = coded(codec, x, torch.full((len(x),), quality))
             decoded = decoded.float().clamp(-limit, limit)
             error = distortion(decoded, x, 0)

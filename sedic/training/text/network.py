@@ -23,6 +23,7 @@ from ...bitstream.text import DETAIL, OVERALL
 from ...bitstream.text.network import FIRST_KIND
 from ...bitstream.text.pieces import END, FIRST_CHARACTER, INSIDE, Pieces
 from ...bitstream.text.tokens import is_word, split_tokens
+from ...models.precision import autocast
 from ..loop import Run
 from .byte_pairs import learn_merges
 from .descriptions import OBJECTS, Documents, Line, Text, read_held_out, read_lines
@@ -92,7 +93,7 @@ def train(data: Path, out: Path, config: Config) -> None:
     def losses() -> dict[str, Tensor]:
         nonlocal state
         block = next(batches)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("lstm", "matmul"):
             logits, state = model(block[:-1], state)
         state = tuple(part.detach() for part in state)
         return {"nats": _nats(logits, block[1:])}
@@ -106,7 +107,7 @@ def train(data: Path, out: Path, config: Config) -> None:
     def validate(average: Any) -> dict[str, float]:
         total = torch.zeros(2)
         for text in held_out:
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast("lstm", "matmul"):
                 logits, _ = average(text[:-1, None])
             total += torch.tensor([_nats(logits, text[1:, None]).item() * (len(text) - 1), len(text) - 1])
         return {"held_out_bits": (total[0] / total[1] / np.log(2)).item()}
