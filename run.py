@@ -141,7 +141,7 @@ def test(arguments: list[str], environment: dict[str, str]) -> int:
     if failed:
         say(f"Failed: {', '.join(failed)}")
     say("Running the tests")
-    status = call(["-m", "pytest", *arguments], environment)
+    status = call(["-m", "pytest", *(arguments or beside_each_other())], environment)
     if not arguments:
         status = test_as_lesser_processor(environment) or status
     return 1 if failed or status != 0 else 0
@@ -155,7 +155,13 @@ def test_as_lesser_processor(environment: dict[str, str]) -> int:
         return 0
     variables = " ".join(f"{name}={value}" for name, value in LESSER.items())
     say(f"Running the tests that depend on the processor as on one with AVX2 and no more ({variables})")
-    return call(["-m", "pytest", "-m", "processor and not slow"], {**environment, **LESSER})
+    return call(["-m", "pytest", "-m", "processor and not slow", *beside_each_other()], {**environment, **LESSER})
+
+
+def beside_each_other() -> list[str]:
+    """pytest's words for a process a core, eight at most; tests/conftest.py says which tests stay together."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ["-n", str(min(cores, 8)), "--dist", "loadgroup"] if cores > 1 else []
 
 
 def call(arguments: list[str], environment: dict[str, str] | None = None) -> int:

@@ -85,9 +85,19 @@ def test_a_failing_check_fails_the_command_and_pytest_still_comes_last(run: type
 
 def test_tests_that_depend_on_the_processor_run_a_second_time_with_avx2_alone(run: types.SimpleNamespace) -> None:
     assert run.module.test([], {"A": "1"}) == 0
-    assert [run.calls[i] for i in (-3, -1)] == [["-m", "pytest"], ["-m", "pytest", "-m", "processor and not slow"]]
+    assert [run.calls[i][:4] for i in (-3, -1)] == [
+        ["-m", "pytest", *run.module.beside_each_other()[:2]],
+        ["-m", "pytest", "-m", "processor and not slow"],
+    ]
     assert run.environments[-3] == {"A": "1"}
     assert run.environments[-1] == {"A": "1", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+
+
+@pytest.mark.parametrize(("cores", "words"), [(1, []), (2, ["-n", "2", "--dist", "loadgroup"])])
+def test_all_cores_test(run: types.SimpleNamespace, cores: int, words: list[str], monkeypatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    run.module.test([], {})
+    assert run.calls[-3] == ["-m", "pytest", *words]
 
 
 def test_a_failure_on_the_lesser_processor_alone_fails_the_command(
