@@ -15,6 +15,7 @@ from typing import Any
 
 from ...errors import SedicError
 from ...reference import CodecError, codec_by_name
+from ...reference.cheng2020 import INSTALL
 from .. import page
 from . import figures, matrix, papers, points, tables, times
 from .points import PAPERS, RIVALS, TARGET, TARGETS, Point
@@ -147,7 +148,7 @@ def _matrices(options: Options, pictures: Sequence[Path], codecs: Sequence[str],
         folder, told = papers.weights_folder(options.weights, options.out)
         works[PAPERS] = matrix.Work(PAPERS, folder, papers.QUALITY, pictures[:_PAPERS_PICTURES], _PAPERS_CROP)
     elif "matrix" in options.only:
-        tell('The matrix of cheng2020-attn is left out, as CompressAI is not here: pip install "sedic[cheng2020]".')
+        tell(f"The matrix of cheng2020-attn is left out, as CompressAI is not here: {INSTALL}.")
     found = {}
     for name, work in works.items():
         file, key = options.out / f"matrix-{name}.json", f"{points.key(name, work.models)} {len(work.pictures)}"
