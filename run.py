@@ -82,7 +82,7 @@ def prepare() -> dict[str, str]:
         if call(["-m", "pip", "install", "--progress-bar", "off", "--no-deps", UNPINNED]) != 0:
             say(
                 f"{UNPINNED} could not be installed; where it has no wheel it is built by a C++ compiler. The tests of "
-                f"cheng2020-attn are skipped; to try again, delete {STAMP.relative_to(ROOT)} and run this again."
+                f"cheng2020-attn are skipped; to try again, delete {STAMP} and run this again."
             )
         STAMP.write_text(wanted, encoding="ascii")
     return {**os.environ, "COMFYUI_PATH": str(comfyui), "PYTHONUTF8": "1"}
