@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ("sedic", "nodes", "headless", "tests", "web", "workflows", ".ci")
-TEXT = {".py", ".md", ".js", ".json", ".toml", ".txt", ".css", ""}
+OURS = ("sedic", "nodes", "headless", "tests", "web", "workflows", ".ci", ".github")
+TEXT = {".py", ".md", ".js", ".json", ".toml", ".txt", ".css", ".yml", ".yaml", ""}
 
 
 def files(*suffixes: str) -> Iterator[Path]:
@@ -21,7 +21,7 @@ def files(*suffixes: str) -> Iterator[Path]:
     roots = [p for p in ROOT.iterdir() if p.is_file()]
     inner = [p for name in OURS for p in (ROOT / name).rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     for path in roots + inner:
-        if path.suffix in (suffixes or TEXT) and path.name != "LICENSE":
+        if path.suffix in (suffixes or TEXT) and path.name not in ("LICENSE", ".git"):
             yield path
 
 

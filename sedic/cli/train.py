@@ -48,6 +48,10 @@ def run(options: argparse.Namespace) -> None:
     try:
         module = importlib.import_module(f"..training.{TRAININGS[options.what]}", __package__)
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith(__package__.removesuffix(".cli")):  # .comfyignore leaves them out
+            raise SedicError(
+                "This copy, as the Comfy registry has it, holds no trainings; clone the repository."
+            ) from error
         raise SedicError(f"Training needs {error.name}; install it: pip install 'sedic[train]'.") from error
     try:
         if options.what in ("trigram", "huffman", "masks"):

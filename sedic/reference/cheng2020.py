@@ -20,6 +20,8 @@ import numpy as np
 from .registry import CodecError, check_image, check_quality, check_size
 
 _SUFFIXES = (".pth", ".pth.tar", ".safetensors")
+# CompressAI asks for numpy<2 and runs with NumPy 2: without --no-deps it would take a newer one away.
+INSTALL = 'pip install "sedic[cheng2020]", then pip install --no-deps "compressai>=1.2.8"'
 _STRIDE = 64  # of z: both transforms together shrink by this
 _TABLES = ("_offset", "_quantized_cdf", "_cdf_length")  # of both entropy models; empty until update() was called
 _CONSTANTS = (".bound", ".mask", ".target")  # buffers that the architecture fixes
@@ -131,7 +133,7 @@ def network() -> Any:
         from compressai.models import Cheng2020Attention as Network
     except ImportError as error:
         raise CodecError(
-            f'The reference codec {Cheng2020Attention.name} needs CompressAI ({error}): pip install "sedic[cheng2020]".'
+            f"The reference codec {Cheng2020Attention.name} needs CompressAI ({error}): {INSTALL}."
         ) from error
     return Network
 

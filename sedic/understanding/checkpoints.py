@@ -12,6 +12,7 @@ from ..errors import SedicError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
     from transformers import PreTrainedModel
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -137,6 +138,25 @@ def load_tensors(kind: Any, config: object, tensors: dict[str, Tensor], path: Pa
         raise ModelError(_damaged(path, what)) from error
     _whole(told, path, what)
     return model.eval()
+
+
+def fill(model: Module, tensors: dict[str, Tensor], path: Path, what: str) -> None:
+    """Makes the tensors, in float32, the weights of a model whose weights are on the meta device.
+
+    Raises:
+        ModelError: a tensor is missing, left over, or of another shape.
+    """
+    own = {name: weight.shape for name, weight in model.state_dict().items()}
+    told = {
+        "missing_keys": sorted(own.keys() - tensors.keys()),
+        "unexpected_keys": sorted(tensors.keys() - own.keys()),
+        "mismatched_keys": [name for name, shape in own.items() if name in tensors and tensors[name].shape != shape],
+    }
+    _whole(told, path, what)
+    try:
+        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    except RuntimeError as error:
+        raise ModelError(_damaged(path, what)) from error
 
 
 # Grounding DINO never reads the last norm of its Swin backbone: the class has it, original checkpoints do not. Where a

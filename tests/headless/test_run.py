@@ -31,7 +31,7 @@ def run(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ty
     (fake / "nodes.py").touch()
     (fake / "requirements.txt").write_text("torch\ntorchaudio\n\n# not needed\nav>=14 # films\n", encoding="utf-8")
     state = types.SimpleNamespace(
-        module=module, calls=[], environments=[], status=0, comfyui=fake, listed=tmp_path / ".cache"
+        module=module, calls=[], environments=[], status=0, fails=(), comfyui=fake, listed=tmp_path / ".cache"
     )
     monkeypatch.setenv("COMFYUI_PATH", str(fake))
     monkeypatch.setattr(module, "STAMP", venv / "stamp")
@@ -41,7 +41,7 @@ def run(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ty
     def call(arguments: list[str], environment: dict | None = None) -> int:
         state.calls.append(arguments)
         state.environments.append(environment)
-        return state.status
+        return 1 if set(state.fails) & set(arguments) else state.status
 
     monkeypatch.setattr(module, "call", call)
     return state
@@ -49,9 +49,9 @@ def run(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ty
 
 def test_second_run_installs_nothing(run: types.SimpleNamespace) -> None:
     run.module.prepare()
-    assert [c[:3] for c in run.calls] == [["-m", "pip", "install"]]
+    assert [c[:3] for c in run.calls] == [["-m", "pip", "install"]] * 2
     run.module.prepare()
-    assert len(run.calls) == 1
+    assert len(run.calls) == 2
 
 
 def test_failed_install_is_done_again(run: types.SimpleNamespace) -> None:
@@ -60,7 +60,7 @@ def test_failed_install_is_done_again(run: types.SimpleNamespace) -> None:
         run.module.prepare()
     run.status = 0
     run.module.prepare()
-    assert len(run.calls) == 2
+    assert len(run.calls) == 1 + 2
 
 
 def test_changed_requirements_install_again(run: types.SimpleNamespace) -> None:
@@ -68,7 +68,37 @@ def test_changed_requirements_install_again(run: types.SimpleNamespace) -> None:
     with (run.comfyui / "requirements.txt").open("a", encoding="utf-8") as file:
         file.write("kornia\n")
     run.module.prepare()
+    assert len(run.calls) == 2 * 2
+
+
+def test_the_papers_codec_comes_last_and_brings_nothing_with_it(run: types.SimpleNamespace) -> None:
+    run.module.prepare()
+    first, second = run.calls
+    assert not any("compressai" in word for word in first)
+    assert second[-2:] == ["--no-deps", run.module.UNPINNED]
+    assert run.module.UNPINNED.startswith("compressai")
+
+
+def test_without_the_papers_codec_the_rest_runs_and_is_not_installed_again(
+    run: types.SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.fails = (run.module.UNPINNED,)
+    run.module.prepare()
+    said = capsys.readouterr().out
+    assert "C++ compiler" in said
+    assert "tests of cheng2020-attn are skipped" in said
+    assert str(run.module.STAMP) in said
+    run.module.prepare()
     assert len(run.calls) == 2
+
+
+def test_another_version_of_the_papers_codec_installs_again(
+    run: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.module.prepare()
+    monkeypatch.setattr(run.module, "UNPINNED", "compressai>=9")
+    run.module.prepare()
+    assert len(run.calls) == 2 * 2
 
 
 def test_torchaudio_is_left_out(run: types.SimpleNamespace) -> None:

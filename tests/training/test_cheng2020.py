@@ -11,6 +11,7 @@ from PIL import Image
 
 from sedic.cli import main
 from sedic.reference import codec_by_name
+from sedic.reference.cheng2020 import INSTALL
 from sedic.training.reference import cheng2020
 
 NAME = "cheng2020-attn"
@@ -33,7 +34,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A small network's random weights, as CompressAI's downloads are saved."""
-    pytest.importorskip("compressai", reason='needs CompressAI: pip install "sedic[cheng2020]"', exc_type=ImportError)
+    pytest.importorskip("compressai", reason=f"needs CompressAI: {INSTALL}", exc_type=ImportError)
     from compressai.models import Cheng2020Attention
 
     torch.manual_seed(0)

@@ -1,18 +1,24 @@
 """The recipe of ``dino_original.json``: a small Grounding DINO of the original package, its shapes and its answer.
 
-The package needs transformers 4 and is not a dependency; to make the file again, in an environment of its own::
+The package breaks with transformers 5 and is not a dependency. One command makes the file again::
 
-    pip install groundingdino-py==0.4.0 "transformers==4.46.3"
-    python tests/understanding/dino_recipe.py
+    python -m tests.understanding.dino_recipe
+
+It makes an environment for the package, whose torch is the one of the Python that runs the command, asks the package
+there, and says how far the answer is from the recorded one before it replaces it. ``--check`` replaces nothing.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
 import re
+import subprocess
+import sysconfig
 import tempfile
+import venv
 import zlib
 from pathlib import Path
 
@@ -20,6 +26,7 @@ import numpy as np
 import torch
 
 FILE = Path(__file__).with_name("dino_original.json")
+PACKAGES = ("groundingdino-py==0.4.0", "transformers==4.46.3")
 TOKENS = [[101, 1030, 1031, 1032, 1012, 102]]  # [CLS] red barn roof . [SEP]
 
 
@@ -53,7 +60,56 @@ def vocabulary() -> str:
 
 
 def main() -> None:
-    """Writes the file."""
+    """Makes the environment, asks the package in it, and writes the file."""
+    parser = argparse.ArgumentParser(description="Records Grounding DINO's own answer again.")
+    parser.add_argument("--check", action="store_true", help="only say how far the answer is from the recorded one")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        python = environment(Path(folder, "environment"))
+        answered = Path(folder, "answer.json")
+        subprocess.run(
+            [python, "-c", f"import {__package__}.dino_recipe as r; r.answer({str(answered)!r})"], check=True
+        )
+        text = answered.read_text(encoding="utf-8")
+    print(f"Largest difference to the recorded answer: {difference(json.loads(text)):.1g}")
+    if not options.check:
+        FILE.write_text(text, encoding="utf-8")
+        print(f"Written: {FILE}")
+
+
+def environment(folder: Path) -> str:
+    """Makes a virtual environment with the package and its old transformers; returns its Python.
+
+    Packages that it has not got it borrows from the Python that runs this, torch above all, which is gigabytes.
+    """
+    venv.create(folder, with_pip=True)
+    python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    own = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout.strip()
+    # A .pth file's folders come after the environment's own, so that its own transformers is found first.
+    Path(own, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    # Its output is for failures alone: pip complains of every borrowed package that wants newer ones.
+    pip = [python, "-m", "pip", "install", "--progress-bar", "off", *PACKAGES]
+    done = subprocess.run(pip, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode != 0:
+        raise SystemExit(done.stdout + done.stderr)
+    return python
+
+
+def difference(answer: dict) -> float:
+    """The largest one between an answer's numbers and the recorded one's; infinity where the shapes are others."""
+    known = json.loads(FILE.read_text(encoding="utf-8"))
+    if answer["shapes"] != known["shapes"]:
+        return math.inf
+    return max(float(np.abs(np.subtract(answer[key], known[key])).max()) for key in ("logits", "boxes"))
+
+
+def answer(path: str) -> None:
+    """Asks the package, which must be there, and writes shapes and answer to ``path``."""
     import groundingdino
     from groundingdino.models import build_model
     from groundingdino.models.GroundingDINO.backbone import backbone, swin_transformer
@@ -86,14 +142,14 @@ def main() -> None:
     shapes = {k: list(v.shape) for k, v in model.state_dict().items() if v.is_floating_point()}
     model.load_state_dict(weights(shapes), strict=False)
     with torch.no_grad():
-        answer = model(picture(), captions=["red barn roof."])
+        said = model(picture(), captions=["red barn roof."])
     tokens = len(TOKENS[0])
-    FILE.write_text(
+    Path(path).write_text(
         json.dumps(
             {
                 "shapes": shapes,
-                "logits": answer["pred_logits"][0, :, :tokens].tolist(),
-                "boxes": answer["pred_boxes"][0].tolist(),
+                "logits": said["pred_logits"][0, :, :tokens].tolist(),
+                "boxes": said["pred_boxes"][0].tolist(),
             }
         )
         + "\n"

@@ -66,14 +66,14 @@ def main():
     result["no detector"] = told(lambda: masks.execute(**{**shared, "mode": "models"}))
     result["missing"] = masks.validate_inputs("groundingdino_swint_ogc.pth", "none")
     result["way out"] = masks.validate_inputs("../../secret.pth", "none")
-    result["there"] = masks.validate_inputs("small-dino", "other-sam")
+    result["there"] = masks.validate_inputs("small-dino", "other-sam.pth")
 
     models = {**shared, "mode": "models", "detector": "small-dino", "segmenter": "small-sam"}
     # The small models are random: only a threshold says whether they find something.
     dropped = masks.execute(**models, box_threshold=1.0)
     result["dropped"] = [dropped.ui["text"][0], dropped.args[3]]
     result["empty batch"] = list(dropped.args[1].shape)
-    for segmenter in ("small-sam", "other-sam"):
+    for segmenter in ("small-sam", "other-sam.pth"):
         found = masks.execute(**{**models, "segmenter": segmenter}, box_threshold=0.0, text_threshold=0.0)
         result[f"by {segmenter}"] = [bool(np.isin(o.mask, (0, 1)).all()) for o in found.args[0].objects]
     result["management"] = management()
@@ -98,7 +98,7 @@ def management():
     result = {"after the run": held()}
     result["again the same"] = [
         kinds.DETECTORS.ready("small-dino") is kept[0],
-        kinds.SEGMENTERS.ready("other-sam") is kept[1],
+        kinds.SEGMENTERS.ready("other-sam.pth") is kept[1],
     ]
     result["still once"] = held()
     model_management.unload_all_models()

@@ -7,19 +7,22 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from .test_grounding import folder as small_dino  # noqa: F401
 from .test_segment import folder as small_sam  # noqa: F401
+from .test_segment import sam  # noqa: F401
 
 
 @pytest.fixture(scope="module")
-def ran(comfyui_path, repository, small_dino, small_sam, tmp_path_factory):  # noqa: F811
+def ran(comfyui_path, repository, small_dino, small_sam, sam, tmp_path_factory):  # noqa: F811
     """What the two nodes gave inside ComfyUI."""
     base = tmp_path_factory.mktemp("comfyui")
     for kind, folder in (("grounding-dino", small_dino), ("sams", small_sam)):
         shutil.copytree(folder, base / "models" / kind / folder.name)
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    shutil.copytree(small_sam, elsewhere / "segmenters" / "other-sam")
+    (elsewhere / "segmenters").mkdir()
+    torch.save(sam.state_dict(), elsewhere / "segmenters" / "other-sam.pth")
     (base / "extra_model_paths.yaml").write_text(f"another program:\n  base_path: {elsewhere}\n  sams: segmenters\n")
     script = Path(__file__).with_name("nodes_in_comfyui.py")
     command = [sys.executable, str(script), str(comfyui_path), str(repository), str(base)]
@@ -52,7 +55,7 @@ def test_models_of_all_model_folders_are_offered_beside_none(ran):
     required = ran["info"]["SEDIC_GroundedSAM"]["input"]["required"]
     assert [required[k][1]["options"] for k in ("detector", "segmenter")] == [
         ["none", "small-dino"],
-        ["none", "other-sam", "small-sam"],
+        ["none", "other-sam.pth", "small-sam"],
     ]
 
 
@@ -95,14 +98,14 @@ def test_models_find_and_drop_under_inference_mode(ran):
     assert "Hallucination: 'barn'" in shown
     assert noted == shown
     assert ran["empty batch"] == [1, 90, 120]
-    for segmenter in ("small-sam", "other-sam"):
+    for segmenter in ("small-sam", "other-sam.pth"):
         assert ran[f"by {segmenter}"]
         assert all(ran[f"by {segmenter}"])
 
 
 def test_comfyuis_model_management_loads_keeps_and_frees_the_models(ran):
     managed = ran["management"]
-    models = ["GroundingDinoForObjectDetection", "SamModel"]
+    models = ["GroundingDinoForObjectDetection", "Sam"]
     assert managed["after the run"] == models  # the segmenter chosen first is gone
     assert managed["again the same"] == [True, True]
     assert managed["still once"] == models

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 import numpy as np
 import pytest
+import segment_anything
 import torch
+from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
 from sedic.understanding.checkpoints import ModelError
-from sedic.understanding.masks import sam_weights
+from sedic.understanding.masks import sam_original
 from sedic.understanding.masks.segment import MaskError, fill_holes, grabcut, inside, load_segmenter
+
+from .sam_names import in_transformers
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
 
@@ -79,10 +84,12 @@ def test_small_holes_are_filled_and_large_ones_and_bays_kept():
     assert not filled[0:2, 30:32].any()
 
 
-def original_sam():
-    pytest.importorskip("segment_anything", reason="segment-anything is not installed: nothing to compare with")
-    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+BOXES = ((10, 20, 60, 70), (0, 0, 120, 90), (50.5, 5, 110, 80))
 
+
+@pytest.fixture(scope="module")
+def sam():
+    """A small network of the package's own classes with random weights."""
     torch.manual_seed(0)  # before the first weight is drawn
     encoder = ImageEncoderViT(
         depth=3,
@@ -105,19 +112,95 @@ def original_sam():
     return sam
 
 
-def test_an_original_checkpoint_gives_the_masks_of_its_own_package(tmp_path):
-    sam = original_sam()
-    from segment_anything import SamPredictor
+@pytest.fixture
+def checkpoint(sam, tmp_path):
+    """Saves the network's weights, changed or not, as a checkpoint file of any name."""
 
-    path = tmp_path / "any name.pth"
-    torch.save(sam.state_dict(), path)
-    segmenter = load_segmenter(path)
-    predictor = SamPredictor(sam)
+    def save(change=lambda tensors: None):
+        tensors = dict(sam.state_dict())
+        change(tensors)
+        path = tmp_path / "any name.pth"
+        torch.save(tensors, path)
+        return path
+
+    return save
+
+
+def test_an_original_checkpoint_gives_the_masks_of_its_own_package(sam, checkpoint):
+    segmenter = load_segmenter(checkpoint())
+    predictor = segment_anything.SamPredictor(sam)
     predictor.set_image(IMAGE)
-    for box in ((10, 20, 60, 70), (0, 0, 120, 90), (50.5, 5, 110, 80)):
-        expected = predictor.predict(box=np.array(box), multimask_output=False)[0][0]
+    masks = [predictor.predict(box=np.array(box), multimask_output=False)[0][0] for box in BOXES]
+    for box, expected in zip(BOXES, masks, strict=True):
         assert 0.02 < expected.mean() < 0.98
         assert (segmenter.mask(IMAGE, [box]) == expected).mean() > 0.999
+    assert (segmenter.mask(IMAGE, BOXES) == np.logical_or.reduce(masks)).mean() > 0.999
+
+
+def test_file_and_folder_of_the_same_weights_give_the_same_masks(sam, checkpoint, tmp_path):
+    vision = SamVisionConfig(
+        hidden_size=32,
+        output_channels=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=128,
+        window_size=3,
+        global_attn_indexes=[1],
+        mlp_dim=128,
+        num_pos_feats=16,
+    )
+    prompt = SamPromptEncoderConfig(hidden_size=32, image_size=128, mask_input_channels=4)
+    decoder = SamMaskDecoderConfig(hidden_size=32, mlp_dim=48, iou_head_hidden_dim=24)
+    twin = SamModel(SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder))
+    twin.load_state_dict(in_transformers(sam.state_dict()))
+    twin.save_pretrained(tmp_path / "folder")
+    file, folder = load_segmenter(checkpoint()), load_segmenter(tmp_path / "folder")
+    for box in BOXES:
+        assert (file.mask(IMAGE, [box]) == folder.mask(IMAGE, [box])).mean() > 0.999
+
+
+def test_the_whole_picture_is_attended_to_head_by_head(checkpoint, monkeypatch):
+    seen = []
+    add = sam_original.add_decomposed_rel_pos
+    monkeypatch.setattr(
+        sam_original,
+        "add_decomposed_rel_pos",
+        lambda attention, *rest: seen.append(attention.shape) or add(attention, *rest),
+    )
+    load_segmenter(checkpoint()).mask(IMAGE, BOXES)
+    assert seen == [(1, 64, 64)] * 2
+
+
+def test_weights_that_were_stored_in_half_precision_run_in_single(checkpoint):
+    path = checkpoint(lambda tensors: tensors.update({k: v.half() for k, v in tensors.items()}))
+    segmenter = load_segmenter(path)
+    assert {p.dtype for p in segmenter.model.parameters()} == {torch.float32}
+    assert segmenter.mask(IMAGE, BOXES).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.pop("mask_decoder.iou_token.weight"), r"1 weights do not fit, first mask_decoder\.iou_token"),
+        (lambda t: t.update({"mask_decoder.hf_token.weight": torch.zeros(1, 32)}), r"first mask_decoder\.hf_token"),
+        (lambda t: t.update({"image_encoder.neck.1.bias": torch.zeros(7)}), r"first image_encoder\.neck\.1\.bias"),
+        (lambda t: t.pop("image_encoder.pos_embed"), r"no checkpoint of Segment Anything \('image_encoder\.pos_embed'"),
+        (lambda t: t.update({"image_encoder.pos_embed": torch.zeros(3)}), "no checkpoint of Segment Anything"),
+        (lambda t: t.update({"prompt_encoder.no_mask_embed.weight": torch.zeros(1, 33)}), "other shapes"),
+        (lambda t: t.update(surprise=print), "damaged or of another kind"),
+    ],
+)
+def test_weights_that_do_not_land_are_an_error(checkpoint, change, said):
+    with pytest.raises(ModelError, match=said):
+        load_segmenter(checkpoint(change))
+
+
+def test_a_missing_package_is_named_with_its_installation(checkpoint, monkeypatch):
+    path = checkpoint()
+    monkeypatch.delitem(sys.modules, sam_original.__name__)
+    monkeypatch.setitem(sys.modules, "segment_anything", None)
+    with pytest.raises(ModelError, match=r"segment_anything.*pip install segment-anything torchvision, or take"):
+        load_segmenter(path)
 
 
 @pytest.fixture(scope="module")
@@ -179,9 +262,11 @@ def test_another_model_is_told_apart_by_its_contents(tmp_path):
 
 @pytest.mark.parametrize("kind", ["vit_b", "vit_l", "vit_h"])
 def test_every_weight_of_the_published_kinds_finds_its_place(kind):
-    package = pytest.importorskip("segment_anything", reason="segment-anything is not installed: nothing to map")
     with torch.device("meta"):  # shapes alone
-        published = package.sam_model_registry[kind]().state_dict()
-        own = SamModel(sam_weights.config_of(published)).state_dict()
-    renamed = sam_weights.rename(published)
-    assert {k: v.shape for k, v in renamed.items()} == {k: v.shape for k, v in own.items()}
+        published = segment_anything.sam_model_registry[kind]()
+        own = sam_original.build(published.state_dict())
+    assert {k: v.shape for k, v in own.state_dict().items()} == {k: v.shape for k, v in published.state_dict().items()}
+    blocks = zip(own.image_encoder.blocks, published.image_encoder.blocks, strict=True)
+    for ours, theirs in blocks:
+        assert (ours.window_size, ours.attn.num_heads) == (theirs.window_size, theirs.attn.num_heads)
+        assert ours.norm1.eps == theirs.norm1.eps

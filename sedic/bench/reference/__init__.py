@@ -16,6 +16,7 @@ from typing import Any
 from ...errors import SedicError
 from ...models.processor import INSTRUCTION_SETS, instruction_sets
 from ...reference import CodecError, codec_by_name
+from ...reference.cheng2020 import INSTALL
 from .. import page
 from . import figures, matrix, papers, points, tables, times
 from .points import PAPERS, RIVALS, TARGET, TARGETS, Point
@@ -148,7 +149,7 @@ def _matrices(options: Options, pictures: Sequence[Path], codecs: Sequence[str],
         folder, told = papers.weights_folder(options.weights, options.out)
         works[PAPERS] = matrix.Work(PAPERS, folder, papers.QUALITY, pictures[:_PAPERS_PICTURES], _PAPERS_CROP)
     elif "matrix" in options.only:
-        tell('The matrix of cheng2020-attn is left out, as CompressAI is not here: pip install "sedic[cheng2020]".')
+        tell(f"The matrix of cheng2020-attn is left out, as CompressAI is not here: {INSTALL}.")
     found = {}
     lacking = [f"no {name}" for name in INSTRUCTION_SETS if name not in instruction_sets()]
     for name, work in works.items():

@@ -1,5 +1,5 @@
 """Where a picture's objects are: ``locate`` joins masks and boxes that a person gave with what models find.
 
-``grounding`` finds a name's boxes, ``segment`` turns a box into a mask, ``overlay`` shows them; ``dino_weights`` and
-``sam_weights`` map the published files onto transformers' classes.
+``grounding`` finds a name's boxes, ``segment`` turns a box into a mask, ``overlay`` shows them; ``sam_original`` runs
+the published SAM in its own package, ``dino_weights`` maps the published Grounding DINO onto transformers' class.
 """

@@ -1,21 +1,20 @@
 """A box into a mask: Segment Anything (arXiv:2304.02643), SAM 2 (arXiv:2408.00714), or GrabCut where there is no model.
 
-Checkpoints of Segment Anything come as ``sam_vit_b/l/h`` files or as transformers folders, those of SAM 2 as folders;
-all are local files.
+Checkpoints of Segment Anything come as ``sam_vit_b/l/h`` files (``sam_original``) or as transformers folders, those of
+SAM 2 as folders; all are local files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
 from ...errors import SedicError
 from ..checkpoints import ModelError, load_folder, model_type, read_tensors, require
-from . import sam_weights
 
 TINY = 0.001  # share of the picture: a smaller mask costs more bits than it can guide
 WHOLE = 0.98  # share of the picture from which on a mask says nothing about a place
@@ -33,17 +32,14 @@ class MaskError(SedicError):
     """A mask or a box cannot be used."""
 
 
-class Segmenter:
-    """A loaded Segment Anything or SAM 2 model.
+class Segmenter(Protocol):
+    """What turns boxes into a mask.
 
     Attributes:
-        model: transformers' ``SamModel`` or ``Sam2Model``, in evaluation mode; the caller may move it to a device.
-        pads: whether the model sees a picture in its own shape, with a margin (SAM), or stretched to a square (SAM 2).
+        model: a network in evaluation mode; the caller may move it to a device.
     """
 
-    def __init__(self, model: Any, pads: bool = True) -> None:
-        """See the class."""
-        self.model, self.pads = model, pads
+    model: Any
 
     def mask(self, image: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
         """The things inside the boxes as one mask.
@@ -55,6 +51,23 @@ class Segmenter:
         Returns:
             (H, W) bool, the union over the boxes.
         """
+        ...
+
+
+class FolderSegmenter:
+    """A Segment Anything or SAM 2 model loaded from a transformers folder; a :class:`Segmenter`.
+
+    Attributes:
+        model: transformers' ``SamModel`` or ``Sam2Model``, in evaluation mode; the caller may move it to a device.
+        pads: whether the model sees a picture in its own shape, with a margin (SAM), or stretched to a square (SAM 2).
+    """
+
+    def __init__(self, model: Any, pads: bool = True) -> None:
+        """See the class."""
+        self.model, self.pads = model, pads
+
+    def mask(self, image: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
+        """The union of the boxes' masks, (H, W) bool; see :class:`Segmenter`."""
         import torch
         from torch.nn.functional import interpolate
 
@@ -82,18 +95,29 @@ def load_segmenter(path: Path) -> Segmenter:
         path: a transformers folder, or an original ``.pth`` or ``.safetensors`` checkpoint.
 
     Raises:
-        ModelError: missing (file, folder and source are named), damaged, or of another kind.
+        ModelError: missing (file, folder and source are named), damaged, of another kind, or its package is missing.
     """
     require(path, "The Segment Anything checkpoint", SOURCE)
     if not path.is_dir():
-        return Segmenter(sam_weights.load_original(read_tensors(path, "Segment Anything"), path))
+        return _original(path)
     if model_type(path) not in TYPES:
         raise ModelError(f"The folder {path} holds no Segment Anything model; get one from {SOURCE}.")
     if model_type(path) in SAM2_TYPES:
-        return Segmenter(load_folder(_sam2(path), path, "SAM 2"), pads=False)
+        return FolderSegmenter(load_folder(_sam2(path), path, "SAM 2"), pads=False)
     from transformers import SamModel
 
-    return Segmenter(load_folder(SamModel, path, "Segment Anything"))
+    return FolderSegmenter(load_folder(SamModel, path, "Segment Anything"))
+
+
+def _original(path: Path) -> Segmenter:
+    try:
+        from .sam_original import load_original
+    except ImportError as error:
+        raise ModelError(
+            f"{path} is read by the packages segment-anything and torchvision ({error}): "
+            "pip install segment-anything torchvision, or take a SAM as a transformers folder."
+        ) from error
+    return load_original(read_tensors(path, "Segment Anything"), path)
 
 
 def _sam2(path: Path) -> Any:
