@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..checkpoints import ModelError, load_folder, model_type, require
+from ..checkpoints import ModelError, load_folder, model_type, require, silence
 from .conversation import TextualizeError, Turn, Watch
 
 OTHER_WORDS = 0.7  # temperature where other words than the likeliest are asked for
@@ -110,7 +110,8 @@ def load_local(folder: Path) -> LocalModel:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     try:
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with silence():
+            processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
         raise ModelError(
             f"The processor of {folder} cannot be read ({_first_line(error)}); fetch the whole folder again."
