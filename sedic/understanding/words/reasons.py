@@ -63,7 +63,7 @@ RATE = (
     r"too many (concurrent )?requests"
 )
 PLACE = (
-    r"(country|region|location|territory).{0,60}(not|un).?(support|available)|"
+    r"(country|region|location|territory).{0,60}(not|un).?(support|available)|unsupported.?(country|region|location)|"
     r"(not|un).?(support|avail)\w* in your (country|region)"
 )
 CONTEXT = (
