@@ -54,9 +54,8 @@ def _words(text: str) -> Iterator[str]:
         word, spent = " ", 0.0
         for c in run:
             cost = _cost(c)
-            # What belongs to the character before it is never cut off from it, but a run of them ends somewhere, too.
-            attached = cost < 1 / LONGEST and len(word) < LONGEST
-            if spent + cost > 1 + 1e-9 and not attached:
+            # What belongs to the character before it is never cut off from it, but a run of such ends somewhere, too.
+            if spent + cost > 1 + 1e-9 if cost else len(word) > 2 * LONGEST:
                 yield word
                 word, spent = "", 0.0
             word += c
@@ -67,7 +66,7 @@ def _words(text: str) -> Iterator[str]:
 def _cost(c: str) -> float:
     """The share of a word that a character is."""
     if c in _JOINS or unicodedata.category(c)[0] in "MP":  # marks and punctuation
-        return 0.5 / LONGEST
+        return 0.0
     if _CHARACTER.match(c):
         return 1.0
     return 0.25 if _LETTER.match(c) else 1 / LONGEST

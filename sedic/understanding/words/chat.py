@@ -132,8 +132,9 @@ class Chat:
         try:
             with open_client(self.endpoint, retries) as client:
                 create: Any = client.chat.completions.with_raw_response.create
-                more = {"extra_body": dict(self.endpoint.extra_body)} if self.endpoint.extra_body else {}
-                response = create(model=self.endpoint.model, messages=messages, **options, **more)
+                # As a body of their own: older versions of the package know fewer names.
+                body = {**options, **self.endpoint.extra_body}
+                response = create(model=self.endpoint.model, messages=messages, extra_body=body)
                 outcome.append(response.http_response.text)
         except BaseException as error:  # raised again where it is waited for
             outcome.append(error)

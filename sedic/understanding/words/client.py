@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -43,9 +44,9 @@ def open_client(endpoint: Endpoint, retries: int) -> Any:
     except Exception as error:  # of many kinds, none of which says which variable is meant
         sentence = _environment(error, endpoint)
     else:
-        # A server without keys still needs some word here: the client takes an empty one from the environment.
-        common: dict[str, Any] = {"api_key": endpoint.key or "none", "http_client": http, "max_retries": retries}
-        common |= {"timeout": endpoint.timeout, "base_url": endpoint.base_url}
+        # The key itself is set on each request, below: some versions of the package log what they are given here.
+        common: dict[str, Any] = {"api_key": "none", "http_client": http, "max_retries": retries}
+        common |= {"timeout": endpoint.timeout, "base_url": re.sub(r"//[^/@]*@", "//", endpoint.base_url)}
         if not endpoint.api_version:
             return OpenAI(**common)
         if not _classic(endpoint):
