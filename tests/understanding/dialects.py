@@ -189,6 +189,8 @@ SHAPES = [
     Dialect(
         "the question's form repeated", says('{"objects": [{"name": "…", "detail": "…"}], "overall": "…"}' + WORDS)
     ),
+    Dialect("Python instead of JSON", says(str(GOOD))),
+    Dialect("keys in capitals", says(WORDS.replace("objects", "Objects").replace("name", "Name"))),
     Dialect("a draft, then the answer", says(f"First: {DRAFT} No: {WORDS}")),
     Dialect("Qwen, DeepSeek: think tags", says(f"<think>{DRAFT}</think>{WORDS}")),
     Dialect("a closing think tag alone", says(f"{DRAFT}</think>{WORDS}")),
@@ -280,6 +282,19 @@ ENDS = [
     ),
     Dialect("not this method: 405", always(405, {"detail": "Method Not Allowed"}), "base_url", "pictures"),
     Dialect("no such address: 404", always(404, "404 page not found"), "base_url, which usually ends in /v1"),
+    Dialect(
+        "LM Studio: no such address, as 200",
+        always(200, {"error": "Unexpected endpoint or method. (POST /chat/completions). Returning 200 anyway"}),
+        "base_url",
+        "log",
+    ),
+    Dialect(
+        "nginx: http where https is spoken",
+        always(400, "<html>400 The plain HTTP request was sent to HTTPS port</html>"),
+        "base_url: http or https",
+        "pictures",
+    ),
+    Dialect("thoughts alone", says(f"<think>{DRAFT}"), "thoughts alone", requests=2),
     Dialect("Azure: the api-version", always(404, error("API version not supported")), "api_version"),
     Dialect(
         "llama.cpp: context", always(400, error("request exceeds the available context size")), "context", "pictures"

@@ -87,6 +87,7 @@ def test_a_missing_profile_names_those_that_are_there(tmp_path):
             '[home]\nbase_url = "https://x.openai.azure.com/openai/deployments/eyes"\nmodel = "eyes"',
             "api_version = .*/openai/v1",
         ),
+        ('[home]\nbase_url = "https://x.openai.azure.com"\nmodel = "eyes"', "api_version = .*/openai/v1"),
         ("[home\n", "is not TOML"),
         ("home = 3", "is not a table"),
     ],

@@ -27,7 +27,8 @@ class Completion:
     """One answer.
 
     Attributes:
-        text: what the model says, without its thoughts; read from the field of thoughts where nothing else is there.
+        text: what the model says, without its thoughts; read from the field of thoughts where nothing else is there,
+            and thoughts alone where that is all there is.
         cut: whether the model was stopped before it had ended.
         refused: whether the model or a filter refuses to answer.
         tokens: how many the server counts, or else a guess from the text.
@@ -56,8 +57,9 @@ def read_completion(body: str) -> Completion | None:
         text = _tool(message)
     if not text.strip() and not cut:
         # Some servers take a whole answer for thoughts. Marks among them say where the answer begins.
-        text = without_thoughts(thought) if whole(without_thoughts(thought)) else thought
+        text = without_thoughts(thought) if whole(thought) else thought
     refused = bool(message.get("refusal")) or (bool(_FILTERS.search(reasons)) and not whole(text))
+    text = text if text.strip() else said  # thoughts alone, which are told as such
     usage = data.get("usage")
     counted = usage.get("completion_tokens") if isinstance(usage, dict) else None
     return Completion(text, cut, refused, counted if isinstance(counted, int) else len(said + thought) // 3)

@@ -5,6 +5,7 @@ A :class:`Provider` is one way to such a model: ``chat`` over the network, ``loc
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
@@ -102,10 +103,12 @@ def read_answer(answer: str, limits: Limits) -> tuple[Semantics | None, str]:
         The semantics (None where the answer has none of the right form) and what is wrong with the answer, "" if
         nothing is: semantics with a problem are only too long, or not in English.
     """
-    answer = without_thoughts(answer)
-    problem = "its JSON is cut short or broken" if "{" in answer else "it holds no JSON object"
+    said = without_thoughts(answer)
+    problem = "its JSON is cut short or broken" if "{" in said else "it holds no JSON object"
+    if answer.strip() and not said.strip():
+        problem = "it holds thoughts alone, no JSON object"
     semantics = None
-    for data in _candidates(answer):
+    for data in _candidates(said):
         fault = _wrong_form(data)
         if fault and semantics is None:
             problem = fault
@@ -119,6 +122,7 @@ def read_answer(answer: str, limits: Limits) -> tuple[Semantics | None, str]:
 
 def whole(answer: str) -> bool:
     """Whether a text ends with an answer in the right form, so that nothing was lost where it was cut."""
+    answer = without_thoughts(answer)
     objects = list(_json_objects(answer))
     found = list(_inside(objects[-1][0])) if objects else []
     return bool(found) and not _wrong_form(found[-1]) and "{" not in answer[objects[-1][1] :]
@@ -126,16 +130,23 @@ def whole(answer: str) -> bool:
 
 def _candidates(answer: str) -> Iterator[dict]:
     """Everything in an answer that may be meant as Semantics JSON, in order."""
-    objects = [data for data, _ in _json_objects(answer)]
-    found = [inner for data in objects for inner in _inside(data)]
+    found = [inner for data, _ in _json_objects(answer) for inner in _inside(data)]
     if not found:  # JSON as people write it: a comma too many
-        objects = [data for data, _ in _json_objects(re.sub(r",(\s*[}\]])", r"\1", answer))]
-        found = [inner for data in objects for inner in _inside(data)]
+        plain = re.sub(r",(\s*[}\]])", r"\1", answer)
+        found = [inner for data, _ in _json_objects(plain) for inner in _inside(data)]
+    if not found:  # or as Python does
+        try:
+            found = list(_inside(ast.literal_eval(answer[answer.find("{") : answer.rfind("}") + 1])))
+        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            return
     yield from found
 
 
 def _inside(data: object, depth: int = 4) -> Iterator[dict]:
     """The object itself, or the objects inside an envelope: ``{"answer": {…}}``, also as a text in quotes."""
+    data = _lower_keys(data)
+    if isinstance(data, dict) and isinstance(data.get("objects"), list):
+        data["objects"] = [_lower_keys(row) for row in data["objects"]]
     if isinstance(data, dict) and ("objects" in data or "overall" in data):
         yield data
     elif isinstance(data, (dict, list)) and depth:
@@ -144,6 +155,10 @@ def _inside(data: object, depth: int = 4) -> Iterator[dict]:
     elif isinstance(data, str) and depth and "{" in data:
         for inner, _ in _json_objects(data):
             yield from _inside(inner, depth - 1)
+
+
+def _lower_keys(row: object) -> object:
+    return {str(key).strip().lower(): value for key, value in row.items()} if isinstance(row, dict) else row
 
 
 def _json_objects(answer: str) -> Iterator[tuple[dict, int]]:

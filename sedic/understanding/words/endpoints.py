@@ -124,7 +124,8 @@ def read_endpoint(name: str, path: Path | None = None, environment: Mapping[str,
         return Endpoint(name, "", where.name, folder=where if where.is_absolute() else path.absolute().parent / where)
     base_url, version = _address(_text(table, "base_url", name, path, required=True), name, path)
     version = _text(table, "api_version", name, path) or version
-    if "/openai/deployments/" in base_url and not version:
+    azure = str(urlsplit(base_url).hostname).endswith(".openai.azure.com") and not base_url.endswith("/v1")
+    if ("/openai/deployments/" in base_url or azure) and not version:
         raise EndpointError(
             f"base_url of the endpoint {name!r} in {path} is Azure's classic address, which needs a version: write "
             'api_version = "2024-10-21", or give the newer address, which ends in /openai/v1.'

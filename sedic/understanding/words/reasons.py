@@ -34,10 +34,14 @@ class Reason:
 
 
 KEY = "{who} does not accept the key ({how}); check key or key_env of this profile."
+ADDRESS = (
+    "{who} has something else at this address ({how}); check base_url: http or https, and that it ends in /v1, as it "
+    "usually does."
+)
 NO_KEY = (
     r"(invalid|incorrect|wrong|bad|missing|malformed|no|expired|revoked|disabled).{0,20}(api.?key|access.?token|credential|"
     r"authoriz|auth\b)|api.?key.{0,40}(not.(valid|correct|found|active)|invalid|expired|required|missing|disabled)|"
-    r"unauthori[sz]ed|unauthenticated|authentication"
+    r"unauthori[sz]ed|unauthenticated|not authenticated|authentication"
 )
 BLIND = (
     r"image_url is only supported|images? ?(input|inputs|content)? ?(is |are )?(not|un)[ -]?supported|at most 0 image|"
@@ -152,6 +156,13 @@ REASONS = (
         "{who} knows no such model or address, or this account may not use it ({how}); check model {model!r} and "
         "base_url.",
     ),
+    Reason(
+        "address",
+        (),
+        r"unexpected endpoint|(unknown|invalid|no such) (endpoint|url|path|route)|cannot post|"
+        r"method not allowed|plain http request",
+        ADDRESS,
+    ),
     Reason("key", (403,), "", KEY),
     Reason(
         "address",
@@ -159,12 +170,7 @@ REASONS = (
         "",
         "{who} knows no such model or address ({how}); check model {model!r} and base_url, which usually ends in /v1.",
     ),
-    Reason(
-        "address",
-        (405, *range(300, 400)),
-        "",
-        "{who} has something else at this address ({how}); check base_url, which usually ends in /v1.",
-    ),
+    Reason("address", (405, *range(300, 400)), "", ADDRESS),
     Reason(
         "busy",
         (429, 503, 529),

@@ -24,7 +24,7 @@ OPTIONS = {
     "max_completion_tokens": re.compile(r"\bmax_?completion_?tokens\b"),
     "response_format": re.compile(
         r"\bresponse_?(format|schema|mime_?type)|json_?(schema|object|mode)|structured.?output|guided.?(json|decod)|"
-        r"grammar|additional_?properties|\bformat\b"
+        r"grammar|additional_?properties|\bformat\b|\bschema\b|\bstrict\b"
     ),
 }
 # Lists of what a server does take, which name options that it has not refused.
