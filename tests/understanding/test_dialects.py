@@ -6,7 +6,8 @@ import pytest
 
 from .asking import ask, failing
 from .chat_server import GOOD
-from .dialects import ENDS, REFUSED_OPTIONS, SHAPES
+from .dialects import REFUSED_OPTIONS, SHAPES
+from .dialects_of_errors import ENDS
 
 pytestmark = [
     pytest.mark.usefixtures("no_key_anywhere"),
