@@ -15,7 +15,8 @@ from typing import Protocol, TypeVar
 from . import ablation
 from .bitstream import SedicFile
 from .errors import SedicError
-from .semantics import Semantics, first_words
+from .semantics import Semantics
+from .word_count import count_words, first_words
 
 MOST_LEVELS = 8  # of a text's length
 LEVEL_WORDS = 10  # or more, where that would be more levels
@@ -61,7 +62,7 @@ class Content:
         """``price`` makes a file of semantics; it is asked once for each level."""
         self.semantics = semantics
         texts = [semantics.overall, *(o.detail for o in semantics.objects)]
-        lengths = [len(text.split()) for text in texts]
+        lengths = [count_words(text) for text in texts]
         self.step = max(LEVEL_WORDS, -(-max(lengths) // MOST_LEVELS))
         self._lengths = lengths
         overall, *details = (-(-length // self.step) for length in lengths)

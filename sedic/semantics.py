@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from .errors import SedicError
+from .word_count import count_words, first_words
 
 
 class SemanticsError(SedicError):
@@ -138,15 +139,10 @@ class Semantics:
 
 def limit_words(text: str, most: int, what: str) -> str:
     """``text`` with single spaces and at most ``most`` words; a cut is told with :func:`warnings.warn`."""
-    words = text.split()
-    if len(words) > most:
-        warnings.warn(f"The {what} has {len(words)} words, {most} allowed: {len(words) - most} cut.", stacklevel=3)
+    count = count_words(text)
+    if count > most:
+        warnings.warn(f"The {what} has {count} words, {most} allowed: {count - most} cut.", stacklevel=3)
     return first_words(text, most)
-
-
-def first_words(text: str, most: int) -> str:
-    """The first ``most`` words of a text, with single spaces."""
-    return " ".join(text.split()[:most])
 
 
 def read_mask(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:

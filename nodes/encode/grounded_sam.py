@@ -87,7 +87,7 @@ class GroundedSAM(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     optional=True,
-                    tooltip="Least score of a word of the name in such a box.",
+                    tooltip="Least score of the name's noun in such a box.",
                 ),
                 io.Combo.Input(
                     "several",

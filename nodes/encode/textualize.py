@@ -111,7 +111,7 @@ class LMMTextualize(io.ComfyNode):
                     max=2**31 - 1,
                     optional=True,
                     tooltip="Answers are kept: the same picture, question, model and attempt give the same words at no "
-                    "cost. Another number asks again, and is sent as the seed.",
+                    "cost. Another number asks for other words, and is sent as the seed.",
                 ),
                 io.Combo.Input(
                     "preset",
@@ -187,9 +187,8 @@ def endpoints_file() -> Path:
 
 
 def provider_identity(endpoint: str) -> str:
-    """Address and model of a profile."""
-    profile = endpoints.read_endpoint(endpoint.strip(), endpoints_file())
-    return f"{profile.base_url} {profile.model} {profile.folder or ''}"
+    """Address and model of a profile, and what else of it an answer depends on."""
+    return endpoints.read_endpoint(endpoint.strip(), endpoints_file()).identity
 
 
 def _remote(endpoint: str) -> Any:

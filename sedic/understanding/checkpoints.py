@@ -1,14 +1,20 @@
-"""Reading the files of detectors and segmenters: what kind a path is, and its tensors. Nothing downloads."""
+"""Reading the files of detectors and segmenters: what kind a path is, and its tensors. Nothing downloads.
+
+What transformers prints while it loads (bars, reports of keys) stays away: what matters of it is told in a sentence.
+"""
 
 from __future__ import annotations
 
 import json
 import pickle
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SedicError
+from . import impostors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,12 +60,34 @@ def models_in(folder: Path, types: tuple[str, ...], files: bool = True, depth: i
 
 
 def require(path: Path, what: str, source: str, otherwise: str = "give masks or boxes instead") -> None:
-    """Raises :class:`ModelError`, which names file, folder, source and a way without, unless the path exists."""
+    """Raises :class:`ModelError`, which names file, folder, source and a way without, unless the path exists.
+
+    What lies there in place of a model (a web page, a refusal, a pointer) is named, too.
+    """
     if not path.exists():
         raise ModelError(
             f"{what} {path.name} is not in {path.parent.absolute()}; get it from {source} and put it there, "
             f"or {otherwise}."
         )
+    found = impostors.impostor(path)
+    if found:
+        raise ModelError(f"{found}.")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keeps transformers' bars and reports off the terminal for the length of a ``with``."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def read_tensors(path: Path, what: str) -> dict[str, Tensor]:
@@ -88,7 +116,11 @@ def read_tensors(path: Path, what: str) -> dict[str, Tensor]:
             tensors = tensors[wrapper]
     if not isinstance(tensors, dict) or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
         raise ModelError(_damaged(path, what))
-    return {str(k).removeprefix("module."): t for k, t in tensors.items()}
+    tensors = {str(k).removeprefix("module."): t for k, t in tensors.items()}
+    found = impostors.relative(tensors)
+    if found:
+        raise ModelError(f"{path} holds {found}.")
+    return tensors
 
 
 def load_folder(kind: Any, folder: Path, what: str, spare: bool = False, **changes: object) -> PreTrainedModel:
@@ -116,14 +148,34 @@ def load_folder(kind: Any, folder: Path, what: str, spare: bool = False, **chang
             setattr(config, key, value)
         # Transformers 5 keeps the stored precision by itself and calls the setting dtype; it takes the old name too.
         stored = {"torch_dtype": "auto"} if spare else {}
-        model, told = kind.from_pretrained(
-            folder, config=config, local_files_only=True, output_loading_info=True, **stored
-        )
+        with silence():
+            model, told = kind.from_pretrained(
+                folder, config=config, local_files_only=True, output_loading_info=True, **stored
+            )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"The folder {folder} cannot be read as {what} ({reason}); fetch it again.") from error
+        raise ModelError(_unreadable(folder, what, error)) from error
+    if impostors.quantised(folder) and _lost(told, spare):
+        raise ModelError(_unreadable(folder, what, ValueError("weights do not fit")))
     _whole(told, folder, what, spare)
     return model.eval()
+
+
+def _unreadable(folder: Path, what: str, error: BaseException) -> str:
+    """Why a folder cannot be read: what it is, or else what transformers says of it."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    unread = f"The folder {folder} cannot be read as {what}"
+    method = impostors.quantised(folder)
+    if method:
+        return (
+            f"{unread}: its weights are quantised by {method}, which cannot be run here ({reason}); take the folder "
+            "that is not quantised, or install what it needs."
+        )
+    if impostors.without_weights(folder):
+        return (
+            f"{unread}: it holds no weights; fetch the whole folder, and where the model is gated accept its licence "
+            "on its page and log in first (hf auth login)."
+        )
+    return f"{unread} ({reason}); fetch it again."
 
 
 def load_tensors(kind: Any, config: object, tensors: dict[str, Tensor], path: Path, what: str) -> PreTrainedModel:
@@ -133,7 +185,8 @@ def load_tensors(kind: Any, config: object, tensors: dict[str, Tensor], path: Pa
         ModelError: a tensor is missing, left over, or of another shape.
     """
     try:
-        model, told = kind.from_pretrained(None, config=config, state_dict=tensors, output_loading_info=True)
+        with silence():
+            model, told = kind.from_pretrained(None, config=config, state_dict=tensors, output_loading_info=True)
     except RuntimeError as error:
         raise ModelError(_damaged(path, what)) from error
     _whole(told, path, what)
@@ -166,13 +219,18 @@ _COUNTED = (".swin.layernorm.", ".relative_position_index")
 
 def _whole(told: dict, path: Path, what: str, spare: bool = False) -> None:
     """Weights that do not land are an error, never silence: transformers fills gaps with random numbers."""
-    faults = ("missing_keys", "mismatched_keys") if spare else ("missing_keys", "unexpected_keys", "mismatched_keys")
-    lost = [str(key) for fault in faults for key in told[fault]]
-    lost = [key for key in lost if not any(part in key for part in _COUNTED)]
+    lost = _lost(told, spare)
     if lost:
         raise ModelError(
             f"{path} is not a whole {what}: {len(lost)} weights do not fit, first {lost[0]}; fetch it again."
         )
+
+
+def _lost(told: dict, spare: bool) -> list[str]:
+    """Names of the weights that found no place, or are missing."""
+    faults = ("missing_keys", "mismatched_keys") if spare else ("missing_keys", "unexpected_keys", "mismatched_keys")
+    lost = [str(key) for fault in faults for key in told[fault]]
+    return [key for key in lost if not any(part in key for part in _COUNTED)]
 
 
 def _damaged(path: Path, what: str) -> str:

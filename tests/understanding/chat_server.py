@@ -47,7 +47,7 @@ class Server(ThreadingHTTPServer):
 
     An answer is (status, text) or a function from the request to one. ``delay`` is the time until an answer, in
     seconds; ``trickle``, the time between its bytes; ``cut``, after how many the connection breaks; ``headers`` go
-    with every answer.
+    with every answer; ``paths`` and ``heard`` hold addresses and headers of the requests.
     """
 
     daemon_threads = True
@@ -56,6 +56,7 @@ class Server(ThreadingHTTPServer):
         """Listens on a free port."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers, self.asked, self.keys, self.times = [completion(json.dumps(GOOD))], [], [], []
+        self.paths, self.heard = [], []
         self.delay, self.trickle, self.cut = 0.0, 0.0, None
         self.headers = {"retry-after-ms": "1"}
 
@@ -77,13 +78,15 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(body)
         self.server.times.append(time.monotonic())
         self.server.keys.append(self.headers.get("Authorization"))
+        self.server.paths.append(self.path)
+        self.server.heard.append(str(self.headers))
         time.sleep(self.server.delay)
         answers = self.server.answers
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         status, text = answer(body) if callable(answer) else answer
         data = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json" if text[:1] == "{" else "text/html")
+        self.send_header("Content-Type", "application/json" if text[:1] in ("{", "[") else "text/html")
         self.send_header("Content-Length", str(len(data)))
         for name, value in self.server.headers.items():
             self.send_header(name, value)

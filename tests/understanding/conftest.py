@@ -6,7 +6,15 @@ import logging
 
 import pytest
 
+from sedic.understanding.words import options
+
 from .chat_server import KEY, serving
+
+
+@pytest.fixture(autouse=True)
+def unknown_servers():
+    """No server is known from an earlier test: another may have listened on its port."""
+    options.forget()
 
 
 @pytest.fixture

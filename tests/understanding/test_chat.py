@@ -106,13 +106,13 @@ def test_a_busy_endpoint_is_asked_again(server):
 @pytest.mark.parametrize(
     ("status", "told", "requests"),
     [
-        (400, r"rejects the request .*takes pictures", 3),
+        (400, r"rejects the request .*takes pictures", 4),  # without structured output, without numbers, without either
         (401, "does not accept the key .*key_env", 1),
         (403, "does not accept the key", 1),
         (404, "knows no such model or address .*'eyes'", 1),
         (413, r"rejects the request \(HTTP 413\)", 1),
         (429, "rate limit", 3),
-        (500, r"failed on its side \(HTTP 500\)", 3),
+        (500, r"failed on its side \(HTTP 500\)", 4),  # once without structured output
         (502, r"failed on its side \(HTTP 502\)", 3),
     ],
 )

@@ -8,7 +8,8 @@ import torch
 from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
 
 from sedic.understanding.checkpoints import ModelError, models_in
-from sedic.understanding.masks.grounding import Detector, load_detector
+from sedic.understanding.masks.grounding import Detector, PartialMatch, load_detector
+from sedic.understanding.masks.phrases import heads_of
 
 from . import dino_recipe
 
@@ -127,15 +128,62 @@ def test_boxes_are_in_pixels_and_only_those_above_both_thresholds(folder):
         [0.0, 0.1, 0.1, 0.9, 0.0],  # the full stop, no word of the name
     ]
     boxes = [[0.5, 0.5, 0.5, 0.25], [0.5, 0.5, 0.1, 0.1], [0.2, 0.2, 0.1, 0.1]]
-    found = detector_with(folder, probabilities, boxes).boxes(IMAGE, "red barn")
+    with pytest.warns(PartialMatch, match="not surely 'red'"):
+        found = detector_with(folder, probabilities, boxes).boxes(IMAGE, "red barn")
     assert [b.corners for b in found] == [pytest.approx((16, 18, 48, 30))]
     assert found[0].score == pytest.approx(0.6, abs=1e-3)
 
 
 def test_the_same_place_is_found_once(folder):
     boxes = [[0.5, 0.5, 0.4, 0.4], [0.5, 0.5, 0.41, 0.4], [0.2, 0.2, 0.1, 0.1]]
-    found = detector_with(folder, [[0.0, 0.5, 0.5, 0, 0], [0.0, 0.9, 0.5, 0, 0], [0.0, 0.4, 0, 0, 0]], boxes)
+    found = detector_with(folder, [[0.0, 0.5, 0.5, 0, 0], [0.0, 0.9, 0.5, 0, 0], [0.0, 0.3, 0.4, 0, 0]], boxes)
     assert [round(b.score, 2) for b in found.boxes(IMAGE, "red barn")] == [0.9, 0.4]
+
+
+def test_a_red_car_is_no_red_barn_and_that_is_told(folder):
+    # Tokens of "red barn.": [CLS] red barn . [SEP]
+    detector = detector_with(folder, [[0.0, 0.9, 0.1, 0.0, 0.0]], [[0.5, 0.5, 0.5, 0.25]])
+    with pytest.warns(PartialMatch, match="'red barn' .*one place shows no more of it than 'red', and left out"):
+        assert detector.boxes(IMAGE, "red barn") == []
+
+
+def test_a_barn_that_may_not_be_red_is_found_and_that_is_told(folder):
+    detector = detector_with(folder, [[0.0, 0.1, 0.9, 0.0, 0.0]], [[0.5, 0.5, 0.5, 0.25]])
+    with pytest.warns(PartialMatch, match="'red barn' is matched only in part: .*not surely 'red'"):
+        assert len(detector.boxes(IMAGE, "red barn")) == 1
+
+
+def test_a_barn_that_is_red_is_found_without_a_word(folder, recwarn):
+    detector = detector_with(folder, [[0.0, 0.5, 0.9, 0.0, 0.0]], [[0.5, 0.5, 0.5, 0.25]])
+    assert len(detector.boxes(IMAGE, "red barn")) == 1
+    assert not [w for w in recwarn if issubclass(w.category, PartialMatch)]
+
+
+@pytest.mark.parametrize(
+    ("name", "heads"),
+    [
+        ("red barn", "barn"),
+        ("cup of coffee", "cup"),
+        ("girl in white dress", "girl"),
+        ("old man riding bicycle", "man"),
+        ("young smiling woman", "woman"),
+        ("red brick building", "building"),
+        ("wooden dining table", "table"),
+        ("group of people", "group people"),
+        ("pair of brown leather shoes", "pair shoes"),
+        ("dog and cat", "dog cat"),
+        ("black and white cat", "cat"),
+        ("man dressed in black", "man"),
+        ("boat 2", "boat"),
+        ("car (left)", "car"),
+        ("barn, red", "barn"),
+        ("t-shirt", "t-shirt"),
+        ("red", "red"),
+        ("…", ""),
+    ],
+)
+def test_the_noun_that_a_name_is_about_is_found(name, heads):
+    assert " ".join(name[start:end] for start, end in heads_of(name)) == heads
 
 
 def test_a_missing_checkpoint_names_file_folder_and_source(tmp_path):

@@ -66,10 +66,14 @@ def test_a_qwen_folder_is_asked_and_its_nonsense_told(small_qwen, no_network):
         textualize(IMAGE, local, short)
 
 
-def test_a_model_that_never_stops_is_stopped_and_says_the_same_again(small_qwen):
+def test_a_model_that_never_stops_is_stopped_and_says_the_same_again_unless_asked_for_other_words(small_qwen):
     local = load_local(small_qwen)
-    answers = {local.answer(shrink(IMAGE), [Turn("user", "What?")], seed, 12, lambda: None) for seed in (0, 0, 1)}
-    assert len(answers) == 1
+    first, again, other, others_again, another = (
+        local.answer(shrink(IMAGE), [Turn("user", "What?")], seed, 12, lambda: None) for seed in (0, 0, 1, 1, 2)
+    )
+    assert first == again
+    assert other == others_again
+    assert len({first, other, another}) == 3
 
 
 def test_waiting_for_a_local_model_ends_when_it_is_watched(small_qwen):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 from sedic.semantics import SceneObject, Semantics
-from sedic.understanding.masks.grounding import Box
+from sedic.understanding.masks.grounding import Box, PartialMatch
 from sedic.understanding.masks.locate import locate, read_boxes
 from sedic.understanding.masks.segment import MaskError
 
@@ -108,6 +110,19 @@ def test_an_object_that_is_not_found_is_a_hallucination_and_told():
     assert [o.name for o in found.objects] == ["barn"]
     assert len(notes) == 1
     assert notes[0].startswith("Hallucination: 'unicorn'")
+
+
+def test_what_the_detector_matches_only_in_part_and_what_it_cannot_read_is_noted():
+    class Partly(FakeDetector):
+        def boxes(self, image, name, box_threshold, text_threshold):
+            warnings.warn(f"{name!r} is matched only in part: for a test.", PartialMatch, stacklevel=2)
+            return super().boxes(image, name, box_threshold, text_threshold)
+
+    detector = Partly(**{"barn": [(0, 0, 40, 40)], "咖啡杯": [(50, 0, 90, 40)]})
+    found, notes, _ = locate(IMAGE, words("barn", "咖啡杯"), detector, FakeSegmenter())
+    assert len(found.objects) == 2
+    assert notes[0] == "'barn' is matched only in part: for a test."
+    assert "'咖啡杯' is not in English, which alone the detector reads" in notes[1]
 
 
 def test_where_masks_overlap_the_earlier_object_wins():

@@ -57,6 +57,27 @@ def test_another_picture_question_model_or_seed_is_asked_anew(server, tmp_path):
     assert not again()
 
 
+@EARLIER
+def test_asking_again_asks_for_other_words(server, tmp_path):
+    ask(server.endpoint(), memory=AnswerCache(tmp_path))
+    for _ in range(2):
+        ask(server.endpoint(), memory=AnswerCache(tmp_path, ask_again=True))
+    ask(server.endpoint(), seed=1)
+    ask(server.endpoint(), seed=1)
+    first, again, once_more, attempt, same_attempt = server.asked
+    assert (first["temperature"], first["seed"]) == (0, 0)
+    texts = [body["messages"][0]["content"][0]["text"] for body in server.asked]
+    for body in (again, once_more, attempt):
+        assert body["temperature"] > 0
+    assert len({body["seed"] for body in (first, again, once_more)}) == 3
+    assert len(set(texts)) == 4  # the wording, too, for servers that take neither
+    assert "other words" in texts[1]
+    assert attempt == same_attempt
+    server.answers = [completion('{"objects": [], "overall": "something else"}')]
+    ask(server.endpoint(), memory=AnswerCache(tmp_path, ask_again=True))
+    assert ask(server.endpoint(), memory=AnswerCache(tmp_path)).overall == "something else"  # in the old one's place
+
+
 def test_neither_names_nor_contents_hold_the_key(server, tmp_path):
     ask(server.endpoint(), memory=AnswerCache(tmp_path))
     files = list(tmp_path.iterdir())

@@ -123,6 +123,25 @@ def test_a_failed_repair_does_not_lose_the_first_answer(server, second):
     assert len(ask(server.endpoint()).overall.split()) == 50
 
 
+def test_words_that_are_not_english_are_sent_back_and_noted(server):
+    chinese = {"objects": [{"name": "咖啡杯", "detail": "白色"}], "overall": "木质桌面上的咖啡杯"}
+    server.answers = [completion(json.dumps(chinese)), completion(json.dumps(GOOD))]
+    assert ask(server.endpoint()).overall == GOOD["overall"]
+    assert "not in English" in server.asked[1]["messages"][-1]["content"]
+    assert "Write in English" in server.asked[0]["messages"][0]["content"][0]["text"]
+
+    server.answers, server.asked = [completion(json.dumps(chinese))], []
+    with pytest.warns(UserWarning, match="not in English .'咖啡杯'.: the detector .* English alone"):
+        assert ask(server.endpoint()).objects[0].name == "咖啡杯"
+    assert len(server.asked) == 2
+
+
+def test_limits_hold_where_words_have_no_spaces_between(server):
+    server.answers = [completion(json.dumps({**GOOD, "overall": "木质桌面上的咖啡杯特写" * 20}))]
+    with pytest.warns(UserWarning, match="The overall text has 220 words, 50 allowed: 170 cut"):
+        assert len(ask(server.endpoint()).overall) == 50
+
+
 def test_a_picture_without_objects_is_no_error(server):
     server.answers = [completion('{"objects": [], "overall": "an empty blue sky"}')]
     found = ask(server.endpoint())

@@ -7,6 +7,7 @@ Two forms of checkpoints: a folder of transformers (``config.json``, weights, to
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image
 
 from ..checkpoints import ModelError, load_folder, model_type, read_tensors, require
 from . import dino_weights
+from .phrases import Span, heads_of, words_of
 
 BOX_THRESHOLD = 0.3
 TEXT_THRESHOLD = 0.25
@@ -27,6 +29,10 @@ SOURCE = (
 )
 TOKENIZER = "bert-base-uncased"
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as in training
+
+
+class PartialMatch(UserWarning):
+    """A name of which the picture shows only some words, or shows them not surely."""
 
 
 @dataclass(frozen=True)
@@ -72,31 +78,60 @@ class Detector:
     ) -> list[Box]:
         """Where the picture shows ``name``, surest first; empty where it does not.
 
+        A box must show the noun that the name is about, not one of its adjectives alone. What is matched only in part
+        is told with :func:`warnings.warn`, as :class:`PartialMatch`.
+
         Args:
             image: (H, W, 3) uint8.
             name: a noun phrase.
             box_threshold: least score of a box, in [0, 1].
-            text_threshold: least score of one of the name's own words in a box, in [0, 1].
+            text_threshold: least score of the name's noun in a box, in [0, 1].
         """
         import torch
 
         # Full stop and question mark would end the phrase for the detector.
-        phrase = " ".join(name.lower().replace(".", " ").replace("?", " ").split()) + "."
-        text = self.tokenizer([phrase], return_tensors="pt")
+        phrase = " ".join(name.lower().replace(".", " ").replace("?", " ").split())
+        text = self.tokenizer([f"{phrase}."], return_tensors="pt", return_offsets_mapping=True)
         device, dtype = self.model.device, self.model.dtype
         inputs = {k: text[k].to(device) for k in ("input_ids", "attention_mask", "token_type_ids") if k in text}
         with torch.no_grad():
             found = self.model(pixel_values=_pixels(image, self.size).to(device, dtype), **inputs)
         scores = found.logits[0].float().sigmoid().cpu().numpy()  # queries, tokens
-        # The first token and the last two are [CLS], full stop and [SEP].
-        words = scores[:, 1 : text["input_ids"].shape[1] - 2]
         best = scores.max(axis=1)
-        keep = best > box_threshold
-        if words.shape[1]:
-            keep &= words.max(axis=1) > text_threshold
+        sure = best > box_threshold
+        places = text["offset_mapping"][0].tolist()
+        words = {phrase[a:b]: _score(scores, places, (a, b)) for a, b in words_of(phrase)}
+        heads = [_score(scores, places, span) for span in heads_of(phrase)]
+        named = sure & (np.max(heads, axis=0) > text_threshold) if heads else sure
+        # A detector takes the words of a phrase one by one: a red car is "red" of "red barn".
+        partly = sure & ~named & (np.max([*words.values(), *heads], axis=0) > text_threshold if words else False)
+        if partly.any():
+            seen = [word for word, score in words.items() if (score[partly] > text_threshold).any()]
+            _note(name, f"{_several(int(partly.sum()))} no more of it than {_quoted(seen)}, and left out")
         corners = _corners(found.pred_boxes[0].float().cpu().numpy(), image.shape[:2])
-        order = [i for i in np.argsort(-best, kind="stable") if keep[i]]
+        order = [i for i in np.argsort(-best, kind="stable") if named[i]]
+        unseen = [word for word, score in words.items() if order and score[order[0]] <= text_threshold]
+        if unseen:
+            _note(name, f"the surest place found shows the thing, but not surely {_quoted(unseen)}")
         return _distinct([Box(*map(float, (*corners[i], best[i]))) for i in order])
+
+
+def _score(scores: np.ndarray, places: list[list[int]], span: Span) -> np.ndarray:
+    """How sure each query is of a word, (queries,): of the surest of its tokens."""
+    tokens = [i for i, (start, end) in enumerate(places) if start < span[1] and end > span[0]]
+    return scores[:, tokens].max(axis=1) if tokens else np.zeros(len(scores))
+
+
+def _note(name: str, what: str) -> None:
+    warnings.warn(f"{name!r} is matched only in part: {what}.", PartialMatch, stacklevel=3)
+
+
+def _several(count: int) -> str:
+    return f"{count} places show" if count > 1 else "one place shows"
+
+
+def _quoted(words: list[str]) -> str:
+    return ", ".join(map(repr, words))
 
 
 def load_detector(path: Path, tokenizer: Path | None = None) -> Detector:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -9,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...semantics import SceneObject, Semantics, disjoint
-from .grounding import BOX_THRESHOLD, TEXT_THRESHOLD, Box, Detector
+from ...word_count import may_be_english
+from .grounding import BOX_THRESHOLD, TEXT_THRESHOLD, Box, Detector, PartialMatch
 from .segment import TINY, WHOLE, MaskError, Segmenter, fill_holes, grabcut, inside
 
 Corners = tuple[float, float, float, float]
@@ -57,7 +59,7 @@ def locate(
         masks: per object (H, W) bool or None; may be shorter than the objects.
         boxes: per object (x0, y0, x1, y1) in pixels or None; may be shorter than the objects.
         box_threshold: least score of a detected box, in [0, 1].
-        text_threshold: least score of a name's word in a detected box, in [0, 1].
+        text_threshold: least score of a name's noun in a detected box, in [0, 1].
         several: one of ``SEVERAL``, where the detector finds a name at several places.
 
     Raises:
@@ -83,7 +85,7 @@ def locate(
                     f"There is no mask, box or detector for object {j + 1}, {o.name!r}; "
                     "paint a mask, give a box, or choose a Grounding DINO model."
                 )
-            hits = [b for b in detector.boxes(image, o.name, box_threshold, text_threshold) if b.visible]
+            hits = _hits(detector, image, o.name, (box_threshold, text_threshold), notes)
             if not hits:
                 notes.append(
                     f"Hallucination: {o.name!r} is nowhere in the picture (score ≤ {box_threshold:g}), dropped."
@@ -104,6 +106,23 @@ def locate(
         else:
             kept.append((o, frames))
     return Located(replace(semantics, objects=tuple(o for o, _ in kept)), notes, [frames for _, frames in kept])
+
+
+def _hits(
+    detector: Detector, image: np.ndarray, name: str, thresholds: tuple[float, float], notes: list[str]
+) -> list[Box]:
+    """The detector's visible boxes of a name; what it notes is added to ``notes``."""
+    if not may_be_english(name):
+        notes.append(f"{name!r} is not in English, which alone the detector reads; name it in English, or give a mask.")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        boxes = detector.boxes(image, name, *thresholds)
+    for warning in told:
+        if issubclass(warning.category, PartialMatch):
+            notes.append(str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return [box for box in boxes if box.visible]
 
 
 def _asked(

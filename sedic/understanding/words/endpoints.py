@@ -11,6 +11,14 @@ The file is TOML, one table a profile; keys live here or in the environment, nev
     model = "gpt-4o"
     key_env = "OPENAI_API_KEY"
     timeout = 60
+    max_tokens = 20000
+    extra_body = { reasoning_effort = "low" }
+
+    [azure]
+    base_url = "https://NAME.openai.azure.com/openai/deployments/gpt-4o"
+    api_version = "2024-10-21"
+    model = "gpt-4o"
+    key_env = "AZURE_OPENAI_API_KEY"
 
     [here]
     folder = "~/models/SmolVLM-Instruct"
@@ -20,18 +28,25 @@ The last one is no address but a folder of a vision-language model, for ``local`
 
 from __future__ import annotations
 
+import difflib
+import json
 import math
 import os
 import re
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from ...errors import SedicError
 
 TIMEOUT = 120.0  # seconds; a vision model on a CPU is slow
+# More than any answer: models that think first spend it on thoughts, and servers have defaults as low as 16.
+MAX_TOKENS = 8192
+KEYS = ("base_url", "model", "key", "key_env", "timeout", "max_tokens", "extra_body", "api_version", "folder")
 EXAMPLE = '[local], base_url = "http://127.0.0.1:11434/v1", model = "qwen2.5vl:7b", each on a line of its own'
 
 
@@ -50,6 +65,9 @@ class Endpoint:
         key: sent as bearer token; empty for servers that want none. Left out of ``repr``.
         timeout: seconds for one request.
         folder: of a local model, which then stands in place of an address; None for one on the network.
+        max_tokens: most that the model may say, its thoughts included.
+        extra_body: sent with each request as it is. Left out of ``repr``: it may hold what is nobody's business.
+        api_version: of Azure's classic address; empty elsewhere.
     """
 
     name: str
@@ -58,6 +76,15 @@ class Endpoint:
     key: str = field(default="", repr=False)
     timeout: float = TIMEOUT
     folder: Path | None = None
+    max_tokens: int = MAX_TOKENS
+    extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    api_version: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What an answer depends on; to be hashed before it is written anywhere."""
+        more = [self.api_version, json.dumps(self.extra_body, sort_keys=True, default=str) if self.extra_body else ""]
+        return " ".join(filter(None, [self.base_url, self.model, str(self.folder or ""), *more]))
 
     @property
     def host(self) -> str:
@@ -90,19 +117,43 @@ def read_endpoint(name: str, path: Path | None = None, environment: Mapping[str,
     table = profiles[name]
     if not isinstance(table, dict):
         raise EndpointError(f"{name!r} in {path} is not a table; write e.g. {EXAMPLE}.")
+    _name_unknown(table, name, path)
     folder = _text(table, "folder", name, path)
     if folder:
         where = Path(folder).expanduser()
         return Endpoint(name, "", where.name, folder=where if where.is_absolute() else path.absolute().parent / where)
-    base_url = _text(table, "base_url", name, path, required=True)
-    _check_url(base_url, name, path)
+    base_url, version = _address(_text(table, "base_url", name, path, required=True), name, path)
+    version = _text(table, "api_version", name, path) or version
+    azure = str(urlsplit(base_url).hostname).endswith(".openai.azure.com") and not base_url.endswith("/v1")
+    if ("/openai/deployments/" in base_url or azure) and not version:
+        raise EndpointError(
+            f"base_url of the endpoint {name!r} in {path} is Azure's classic address, which needs a version: write "
+            'api_version = "2024-10-21", or give the newer address, which ends in /openai/v1.'
+        )
     return Endpoint(
         name,
         base_url,
         _text(table, "model", name, path, required=True),
         _key(table, name, path, os.environ if environment is None else environment),
         _timeout(table, name, path),
+        max_tokens=_max_tokens(table, name, path),
+        extra_body=_extra_body(table, name, path),
+        api_version=version,
     )
+
+
+def _name_unknown(table: dict, name: str, path: Path) -> None:
+    for key in table:
+        if key in KEYS:
+            continue
+        # A key pasted in place of a word must not be shown.
+        shown = repr(key) if re.fullmatch(r"[A-Za-z]+([_-][A-Za-z]+)*", key) and len(key) <= 30 else "a key"
+        close = difflib.get_close_matches(key.lower().replace("-", "_"), KEYS, 1, 0.7)
+        meant = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KEYS)}."
+        warnings.warn(
+            f"The endpoint {name!r} in {path} has {shown}, which means nothing here and changes nothing; {meant}",
+            stacklevel=3,
+        )
 
 
 def _read_toml(path: Path) -> dict:
@@ -129,7 +180,8 @@ def _text(table: dict, key: str, name: str, path: Path, required: bool = False) 
     return value.strip()
 
 
-def _check_url(base_url: str, name: str, path: Path) -> None:
+def _address(base_url: str, name: str, path: Path) -> tuple[str, str]:
+    """The address that requests are made under, and the api-version that stands in it, which may be empty."""
     try:
         parts = urlsplit(base_url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -137,8 +189,12 @@ def _check_url(base_url: str, name: str, path: Path) -> None:
         usable = False
     if not usable:
         raise EndpointError(f"base_url of the endpoint {name!r} in {path} must look like http://127.0.0.1:8080/v1.")
-    if "@" in parts.netloc or parts.query:  # clients log their addresses
+    query = parse_qs(parts.query, keep_blank_values=True)
+    version = query.pop("api-version", [""])[0]
+    if "@" in parts.netloc or query:  # clients log their addresses
         raise EndpointError(f"base_url of the endpoint {name!r} in {path} holds a password; put it into key instead.")
+    place = re.sub(r"/chat/completions/*$", "", parts.path).rstrip("/")  # as providers print it, to be copied
+    return f"{parts.scheme}://{parts.netloc}{place}", version
 
 
 def _key(table: dict, name: str, path: Path, environment: Mapping[str, str]) -> str:
@@ -163,3 +219,24 @@ def _timeout(table: dict, name: str, path: Path) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
         raise EndpointError(f"timeout of the endpoint {name!r} in {path} must be a number of seconds above 0.")
     return float(value)
+
+
+def _max_tokens(table: dict, name: str, path: Path) -> int:
+    value = table.get("max_tokens", MAX_TOKENS)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise EndpointError(f"max_tokens of the endpoint {name!r} in {path} must be a whole number above 0.")
+    return value
+
+
+def _extra_body(table: dict, name: str, path: Path) -> dict[str, Any]:
+    value = table.get("extra_body", {})
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):  # TOML has dates, JSON has not
+        value = None
+    if not isinstance(value, dict):
+        raise EndpointError(
+            f"extra_body of the endpoint {name!r} in {path} must be a table of what JSON can say, "
+            'e.g. extra_body = { reasoning_effort = "low" }.'
+        )
+    return value

@@ -11,9 +11,10 @@ from typing import Any
 
 from PIL import Image
 
-from ..checkpoints import ModelError, load_folder, model_type, require
+from ..checkpoints import ModelError, load_folder, model_type, require, silence
 from .conversation import TextualizeError, Turn, Watch
 
+OTHER_WORDS = 0.7  # temperature where other words than the likeliest are asked for
 WHAT = "vision-language model"
 SOURCE = "huggingface.co, e.g. HuggingFaceTB/SmolVLM-Instruct or Qwen/Qwen2.5-VL-3B-Instruct, the whole folder"
 
@@ -51,7 +52,7 @@ class LocalModel:
         return f"{self.folder.name} {hashlib.sha256(repr(stats).encode()).hexdigest()}"
 
     def answer(self, picture: Image.Image, turns: Sequence[Turn], seed: int, tokens: int, watch: Watch) -> str:
-        """The model's next message, always its likeliest words: ``seed`` changes nothing."""
+        """The model's next message: its likeliest words, or with a ``seed`` words drawn at random by that number."""
         import torch
 
         conversation: list[dict] = [{"role": t.role, "content": [{"type": "text", "text": t.text}]} for t in turns]
@@ -71,15 +72,17 @@ class LocalModel:
             watch()
             return torch.zeros(ids.shape[0], dtype=torch.bool, device=ids.device)
 
-        with torch.no_grad():
+        drawn: dict[str, Any] = {"do_sample": bool(seed), **dict.fromkeys(("temperature", "top_p", "top_k"))}
+        if seed:
+            drawn |= {"temperature": OTHER_WORDS, "top_p": 0.9, "top_k": 0}
+        device = self.model.device
+        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
             # Folders often bring settings for drawing at random, which would be told as unused.
             result = self.model.generate(
                 **inputs,
-                do_sample=False,
+                **drawn,
                 num_beams=1,
-                temperature=None,
-                top_p=None,
-                top_k=None,
                 max_new_tokens=tokens,
                 stopping_criteria=[stop],
             )
@@ -107,7 +110,8 @@ def load_local(folder: Path) -> LocalModel:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     try:
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with silence():
+            processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
         raise ModelError(
             f"The processor of {folder} cannot be read ({_first_line(error)}); fetch the whole folder again."

@@ -6,12 +6,14 @@ each, the picture as a whole. It goes as one request to a provider (``chat``, ``
 
 from __future__ import annotations
 
+import secrets
 import warnings
 from pathlib import Path
 
 import numpy as np
 
 from ...semantics import Limits, SceneObject, Semantics
+from ...word_count import may_be_english
 from .chat import Chat
 from .conversation import Provider, TextualizeError, Turn, Watch, read_answer, shrink
 from .endpoints import Endpoint
@@ -19,6 +21,8 @@ from .local import load_local
 from .memory import AnswerCache
 
 SEED = 0
+# With its number, so that no server on the way takes it for the question that it has answered already.
+AGAIN = "\n\nYou were asked this before (this is time {}): look again, and answer in other words than come first."
 
 
 def question(limits: Limits = Limits()) -> str:
@@ -65,8 +69,9 @@ def textualize(
         image: (H, W, 3) uint8.
         provider: whom to ask, see :func:`provider_of`.
         limits: most objects and words.
-        seed: another one asks another time where a model draws at random.
-        memory: answers asked for before are taken from it and new ones kept there; None asks always.
+        seed: 0 asks for the likeliest words, every other number for others, the same again for the same number.
+        memory: answers asked for before are taken from it and new ones kept there; None asks always. Where it asks
+            again, other words than the seed's are asked for and kept in their place.
         watch: called every now and then while waiting; what it raises ends the waiting.
 
     Returns:
@@ -78,26 +83,42 @@ def textualize(
     asked = question(limits)
     semantics = memory.find(image, asked, provider.identity, seed) if memory else None
     if semantics is None:
-        semantics = _ask(image, provider, asked, limits, seed, watch)
+        draw = secrets.randbelow(2**31 - 2) + 1 if memory and memory.ask_again else seed
+        semantics = _ask(image, provider, asked, limits, draw, watch)
         if memory:
             memory.keep(image, asked, provider.identity, seed, semantics)
     else:
         warnings.warn("These words were asked for earlier, with the same picture, question and model.", stacklevel=2)
-    return semantics.limited(limits)
+    semantics = semantics.limited(limits)
+    note_foreign(semantics)
+    return semantics
 
 
-def _ask(image: np.ndarray, provider: Provider, asked: str, limits: Limits, seed: int, watch: Watch) -> Semantics:
+def note_foreign(semantics: Semantics) -> None:
+    """Tells with :func:`warnings.warn` where words are not in English, as far as their script shows it."""
+    texts = [*(o.name for o in semantics.objects), *(o.detail for o in semantics.objects), semantics.overall]
+    foreign = next((text for text in texts if not may_be_english(text)), "")
+    if foreign:
+        shown = foreign if len(foreign) <= 20 else f"{foreign[:20]}…"
+        warnings.warn(
+            f"These words are not in English ({shown!r}): the detector and most decoders' models read English alone, "
+            "and may find and draw nothing of them.",
+            stacklevel=3,
+        )
+
+
+def _ask(image: np.ndarray, provider: Provider, asked: str, limits: Limits, draw: int, watch: Watch) -> Semantics:
     """The model's answer, after one request to mend it where it needs that; may still be too long."""
     picture = shrink(image)
     words = limits.objects * (limits.name_words + limits.detail_words) + limits.overall_words
     tokens = 4 * words + 256  # long words, and the braces and quotes of JSON
-    turns = [Turn("user", asked)]
-    answer = provider.answer(picture, turns, seed, tokens, watch)
+    turns = [Turn("user", asked + (AGAIN.format(draw) if draw else ""))]
+    answer = provider.answer(picture, turns, draw, tokens, watch)
     semantics, problem = read_answer(answer, limits)
     if problem:
         turns += [Turn("assistant", answer or "…"), Turn("user", _repair(problem))]
         try:
-            mended, problem = read_answer(provider.answer(picture, turns, seed, tokens, watch), limits)
+            mended, problem = read_answer(provider.answer(picture, turns, draw, tokens, watch), limits)
         except TextualizeError:
             if semantics is None:
                 raise
