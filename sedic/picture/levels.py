@@ -11,6 +11,7 @@ from PIL import Image
 from .bounds import PictureError
 
 BITS, PHOTOMETRIC = 258, 262  # TIFF's tags
+RINGING = 0.2  # of 1: resizing overshoots black and white by as much
 SHALLOW = 4095  # most of 12 bits
 # Pillow spreads shallow grey over eight bits, but leaves the level that PNG calls transparent as it was.
 SPREAD = {"L;2": 85, "L;4": 17}
@@ -119,14 +120,13 @@ def to_levels(values: np.ndarray, what: str, bits: int = 0) -> np.ndarray:
 
 
 def _of_floats(values: np.ndarray, what: str, low: float, high: float) -> np.ndarray:
-    above = float((values > 1.001).mean())
-    if low < -0.5 or above > 0.5:
+    if low < -0.5 or float((values > 1 + RINGING).mean()) > 0.5:
         raise PictureError(
             f"{what} holds floats from {low:.4g} to {high:.4g}; scale them to 0 … 1, from black to white, or save 8 "
             "bits."
         )
-    if above or low < -0.001:
-        outside = float(((values > 1.001) | (values < -0.001)).mean())
+    if high > 1 + RINGING or low < -RINGING:
+        outside = float(((values > 1) | (values < 0)).mean())
         warnings.warn(
             f"{what} holds floats from {low:.4g} to {high:.4g}; the {outside:.1%} outside 0 … 1 are cut off.",
             stacklevel=2,

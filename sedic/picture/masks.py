@@ -15,7 +15,7 @@ from PIL import Image
 from .arrays import CHANNELS, is_array, numbers_of
 from .bounds import PictureError, require_size
 from .inside import Inside, inside
-from .levels import PHOTOMETRIC
+from .levels import PHOTOMETRIC, RINGING
 from .metadata import read_tags, upright
 from .opening import opened
 
@@ -89,13 +89,21 @@ def odd_masks(names: Sequence[str], masks: Sequence[np.ndarray | None]) -> list[
                 f"The mask of {name!r} lies wholly under those of earlier objects, which win, so nothing is left of "
                 "it; put it before them."
             )
-        elif _border(mask) >= BORDER:
-            told.append(
-                f"The mask of {name!r} covers {_percent(mask)} of the picture and most of its border: it looks "
-                "inverted; white is taken as inside."
-            )
+        elif looks_inverted(mask):
+            told.append(inverted(name, mask))
         taken = mask if taken is None else taken | mask
     return told
+
+
+def looks_inverted(mask: np.ndarray) -> bool:
+    """Whether a mask, (H, W) bool, takes most of the picture's border, as the surroundings of a thing do."""
+    return _border(mask) >= BORDER and mask.mean() < WHOLE
+
+
+def inverted(name: str, mask: np.ndarray) -> str:
+    """What to say of one that looks so."""
+    share = f"{_percent(mask)} of the picture and most of its border"
+    return f"The mask of {name!r} covers {share}: it looks inverted; white is taken as inside."
 
 
 def _of_picture(image: Image.Image, what: str, path: str) -> Inside:
@@ -149,11 +157,11 @@ def _levels(values: np.ndarray, what: str) -> np.ndarray:
         raise PictureError(f"{what} holds values that are no numbers (NaN or infinite); repair what made it.")
     floats = values.dtype.kind == "f"
     # Enlarging overshoots black and white a little.
-    if low < (-0.2 if floats and high <= 1.2 else 0):
+    if low < (-RINGING if floats and high <= 1 + RINGING else 0):
         raise PictureError(f"{what} holds values from {low:.4g} to {high:.4g}; give 0 outside and more than 0 inside.")
     if not floats:
         return values
-    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8) if high <= 1.2 else np.clip(values, 0, None)
+    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8) if high <= 1 + RINGING else np.clip(values, 0, None)
 
 
 def _of_channels(values: np.ndarray, path: str) -> Inside:
