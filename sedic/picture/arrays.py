@@ -15,7 +15,7 @@ CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 def is_array(source: Any) -> bool:
     """Whether it is an array of NumPy's or a tensor."""
-    return isinstance(source, np.ndarray) or hasattr(source, "detach") or hasattr(source, "__array_interface__")
+    return hasattr(source, "shape") and hasattr(source, "dtype")
 
 
 def numbers_of(source: Any, what: str) -> np.ndarray:

@@ -14,6 +14,7 @@ LABELS = 64  # most levels of a picture whose levels are names; more of them are
 SOLID = 0.3  # share of a label's pixels that have eight neighbours of its own
 SOFT_EDGE = 4  # pixels of an edge beyond which it is no mere smoothing
 SOFT_SHARE = 0.02  # of the picture
+PHOTOGRAPH = 0.25  # of the picture that is neither black nor white, however fine its grain
 NAMED = 6  # labels that a sentence lists
 
 
@@ -90,7 +91,8 @@ def _of_shades(levels: np.ndarray, colours: np.ndarray | None) -> Inside:
     span = high - low
     between = int(((levels > low + 0.1 * span) & (levels < high - 0.1 * span)).sum())
     edge = int((mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum())
-    if between > SOFT_SHARE * levels.size and between > SOFT_EDGE * edge:
-        shades = "looks like a photograph" if colours is not None and between > levels.size / 4 else "is soft"
-        notes.append(f"{shades} ({between / levels.size:.0%} of it is between black and white): cut at the half")
+    many = between > PHOTOGRAPH * levels.size
+    if many or between > max(SOFT_SHARE * levels.size, SOFT_EDGE * edge):
+        kind = "looks like a photograph" if many and colours is not None else "is soft"
+        notes.append(f"{kind} ({between / levels.size:.0%} of it is between black and white): cut at the half")
     return Inside(mask, tuple(notes))
