@@ -123,7 +123,7 @@ def _by_code_points(base: Image.Image, points: CodePoints, what: str) -> Image.I
 
 def _by_png_gamma(base: Image.Image, gamma: float, chromaticity: tuple[float, ...] | None, what: str) -> Image.Image:
     """PNG's gAMA, the exponent that the pixels were written with, and cHRM."""
-    primaries = Primaries(*zip(chromaticity[::2], chromaticity[1::2], strict=True)) if chromaticity else SRGB  # type: ignore[arg-type]
+    primaries = Primaries(*zip(chromaticity[::2], chromaticity[1::2], strict=True)) if chromaticity else SRGB
     flat = np.array(primaries)
     try:
         if not 0.05 < gamma < 20 or flat.min() < 0 or flat[:, 1].min() <= 0:
