@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageCms, features
 
 from .bounds import PictureError
-from .containers import CodePoints
+from .containers import HDR, CodePoints
 
 STRIP = 1 << 20  # pixels that are computed at once
 MOVED = 2  # levels: a profile that moves no colour by more is sRGB
@@ -50,8 +50,6 @@ PRIMARIES = {
 }
 # Table 3: the exponents; 0 is sRGB's own curve, which screens also use for what video cameras write (1, 6, 7, 14, 15).
 GAMMAS = {1: 0.0, 4: 2.2, 5: 2.8, 6: 0.0, 7: 0.0, 8: 1.0, 13: 0.0, 14: 0.0, 15: 0.0, 17: 2.6}
-VIDEO = (1, 6, 7, 14, 15)
-HDR = {16: "PQ", 18: "HLG"}
 UNSPECIFIED = 2
 
 
@@ -118,7 +116,8 @@ def _by_code_points(base: Image.Image, points: CodePoints, what: str) -> Image.I
         kind = f"{points.primaries}, {points.transfer}{'' if points.full_range else ', narrow range'}"
         _tell(f"{what} has colours of a kind that is not known here (code points {kind}); read as sRGB.")
         return None
-    return by_primaries(base, PRIMARIES[points.primaries], GAMMAS[points.transfer]) if points != (1, 13, True) else None
+    primaries, gamma = PRIMARIES[points.primaries], GAMMAS[points.transfer]
+    return _plain(base) if primaries == SRGB and gamma == 0 else by_primaries(base, primaries, gamma)
 
 
 def _by_png_gamma(base: Image.Image, gamma: float, chromaticity: tuple[float, ...] | None, what: str) -> Image.Image:

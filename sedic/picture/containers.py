@@ -13,6 +13,7 @@ REACH = 1 << 20  # bytes: colours are told before the pixels; an ICC profile of 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG_2000 = b"\0\0\0\x0cjP  \r\n\x87\n"
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+HDR = {16: "PQ", 18: "HLG"}  # by their code points
 # First bytes of what people hand over and Pillow cannot open, and what to do with it.
 STRANGERS = (
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "it is JPEG XL: pip install pillow-jxl-plugin, or save it as PNG"),
@@ -40,6 +41,11 @@ def told_colours(head: bytes) -> dict[str, Any]:
     if head[4:8] == b"ftyp" or head.startswith(JPEG_2000):
         return _of_boxes(head)
     return {}
+
+
+def told_hdr(told: dict[str, Any]) -> bool:
+    """Whether the colours are those of an HDR picture."""
+    return "cicp" in told and told["cicp"].transfer in HDR
 
 
 def is_heic(head: bytes) -> bool:

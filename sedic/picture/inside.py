@@ -93,6 +93,18 @@ def _of_shades(levels: np.ndarray, colours: np.ndarray | None) -> Inside:
     edge = int((mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum())
     many = between > PHOTOGRAPH * levels.size
     if many or between > max(SOFT_SHARE * levels.size, SOFT_EDGE * edge):
+        if _rises_at_once(levels, high):
+            return Inside(levels > 0, ("is a picture on black: all but black is taken as inside",))
         kind = "looks like a photograph" if many and colours is not None else "is soft"
         notes.append(f"{kind} ({between / levels.size:.0%} of it is between black and white): cut at the half")
     return Inside(mask, tuple(notes))
+
+
+def _rises_at_once(levels: np.ndarray, high: float) -> bool:
+    """Whether there is black, and what lies beside it is not: a photograph that was cut out, not a soft edge."""
+    black = levels == 0
+    if black.mean() < SOFT_SHARE:
+        return False
+    beside = np.concatenate([levels[:, 1:][black[:, :-1]], levels[:, :-1][black[:, 1:]]])
+    beside = beside[beside > 0]
+    return beside.size > 0 and float(np.median(beside)) > high / 10

@@ -21,7 +21,7 @@ from .opening import opened
 
 WHOLE = 0.98  # share of the picture from which on a mask says nothing about a place
 BORDER = 2 / 3  # share of the picture's border that a thing in it hardly touches
-HOLED = 0.95  # likewise, of an opaque part that is what somebody left when they erased the thing
+HOLED = 0.85  # likewise, of the opaque part that is left where somebody erased the thing
 PAINT = re.compile(r"clipspace-paint(ed)?-\d")
 
 
@@ -188,7 +188,7 @@ def _of_alpha(alpha: np.ndarray, path: str) -> Inside:
         return Inside(~read.mask, (*read.notes, note))
     if _border(read.mask) >= HOLED and read.mask.mean() < WHOLE:
         note = (
-            "is opaque all along its border: the transparent hole is taken as inside, as ComfyUI's mask editor and "
+            "is opaque along its border: the transparent hole is taken as inside, as ComfyUI's mask editor and "
             "erasers leave it"
         )
         return Inside(~read.mask, (*read.notes, note))

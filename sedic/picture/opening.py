@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from .bounds import MOST_PIXELS, PictureError, require_size
-from .containers import REACH, is_heic, told_colours, why_unknown
+from .containers import REACH, is_heic, told_colours, told_hdr, why_unknown
 
 DRAWINGS = ("EPS", "WMF", "EMF")
 LAYERED = ("PSD", "ICO", "ICNS", "XCF")  # several pictures in one file, of which Pillow takes the whole or the largest
@@ -46,7 +46,10 @@ def opened(source: Any, what: str, wrong: str = "is not a picture that can be re
         head = stream.read(REACH)
         stream.seek(0)
         image = _decoded(stream, head, what, wrong)
-        for key, value in told_colours(head).items():
+        told = told_colours(head)
+        if image.format != "PNG" and (image.info.get("icc_profile") or "icc_profile" in told) and not told_hdr(told):
+            told.pop("cicp", None)  # in the boxes of AVIF and HEIC a profile goes before the code points
+        for key, value in told.items():
             image.info.setdefault(key, value)
         yield image
 

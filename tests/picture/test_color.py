@@ -157,6 +157,21 @@ def test_pngs_code_points_are_obeyed_and_go_before_a_profile(tmp_path):
         assert not told
 
 
+def test_avifs_code_points_are_obeyed_where_there_is_no_profile(tmp_path):
+    for icc, wanted in (
+        (b"", made.seen(COLOUR, made.P3, 0)),
+        (made.rgb_profile(made.PROPHOTO, 1.8), made.seen(COLOUR, made.PROPHOTO, 1.8)),
+    ):
+        Image.fromarray(PICTURE).save(tmp_path / "a.avif", icc_profile=icc, quality=100)
+        data = (tmp_path / "a.avif").read_bytes()
+        place = data.find(b"colrnclx") + 8
+        assert place > 7
+        (tmp_path / "a.avif").write_bytes(data[:place] + bytes((0, 12, 0, 13)) + data[place + 4 :])
+        pixels, told = read(tmp_path / "a.avif")
+        assert near(pixels, wanted, 4)
+        assert not told
+
+
 def test_code_points_of_srgb_change_nothing(tmp_path):
     (tmp_path / "a.png").write_bytes(png_of(PICTURE, cicp(1, 13, 0, 1)))
     assert read(tmp_path / "a.png")[0].tolist() == PICTURE.tolist()

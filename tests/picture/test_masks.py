@@ -131,6 +131,13 @@ def test_soft_masks_and_photographs_are_told(tmp_path):
     assert "looks like a photograph" in heard(Image.fromarray(PHOTO))[1]
 
 
+def test_a_photograph_cut_out_onto_black_is_inside_where_it_is_not_black(tmp_path):
+    smooth = np.asarray(Image.fromarray(PHOTO[:6, :6] // 2 + 60).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
+    mask, told = heard(Image.fromarray(smooth * U8[..., None]))
+    np.testing.assert_array_equal(mask, INSIDE)
+    assert "is a picture on black" in told
+
+
 def test_white_is_zero_is_turned_over(tmp_path):
     (tmp_path / "m.tif").write_bytes(tiff(WIDTH, HEIGHT, 16, 0, (65535 - U8.astype("<u2") * 65535).tobytes()))
     assert (heard(tmp_path / "m.tif")[0] == INSIDE).all()
