@@ -43,7 +43,9 @@ def test_reds_of_a_phone_are_the_published_ones(tmp_path):
 
 def test_a_profile_of_srgb_leaves_every_pixel_as_it_is(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    for icc in (ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), made.rgb_profile(made.REC_709, 0)):
+    rounded = made.rgb_profile((made.D65, (0.6408, 0.33), (0.30, 0.60), (0.15, 0.06)), 0)
+    profiles = [ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), made.rgb_profile(made.REC_709, 0)]
+    for icc in (*profiles, rounded):
         Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=icc)
         np.testing.assert_array_equal(read(tmp_path / "a.png")[0], pixels)
 
