@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ..sedic.codec import Reference, encode_reference, pack, pack_within, refere
 from ..sedic.metrics.fidelity import fidelity
 from ..sedic.reference.registry import codec_names
 from ..sedic.semantics import PRESETS, Semantics
-from .images import to_image, to_pixels
+from .images import heard, to_image, to_pixels
 from .sockets import BitstreamSocket, ReferenceSocket, SemanticsSocket
 from .steering import literal
 
@@ -55,7 +54,11 @@ class ReferenceEncode(io.ComfyNode):
     @classmethod
     def execute(cls, image: Tensor, codec: str, quality: int) -> io.NodeOutput:
         name = f"{codec}:{quality}" if quality else codec
-        return io.NodeOutput(encode_reference(to_pixels(image), name, weights_folder()))
+        notes: list[str] = []
+        with heard(notes):
+            pixels = to_pixels(image)
+        shown = ui.PreviewText("\n".join(notes)) if notes else None
+        return io.NodeOutput(encode_reference(pixels, name, weights_folder()), ui=shown)
 
 
 class ReferenceDecode(io.ComfyNode):
@@ -124,8 +127,8 @@ class PackBitstream(io.ComfyNode):
         smooth_masks: bool = False,
     ) -> io.NodeOutput:
         hints, masks = Hints(seed=seed), MaskChoice(cell=mask_cell or None, smooth=smooth_masks)
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
+        notes: list[str] = []
+        with heard(notes):
             if preset != AS_WIRED:
                 semantics = semantics.limited(PRESETS[preset])
             if target_bpp:
@@ -134,7 +137,6 @@ class PackBitstream(io.ComfyNode):
             else:
                 file = pack(reference, semantics, hints, masks)
         file = SedicFile.from_bytes(file.to_bytes())
-        notes = [str(w.message) for w in told if issubclass(w.category, UserWarning)]
         report = "\n".join([describe(file), *notes])
         return io.NodeOutput(file, report, ui=ui.PreviewText(report))
 

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..sedic.errors import SedicError
+from ..sedic.picture import read_mask, read_picture
+
+
+@contextmanager
+def heard(notes: list[str]) -> Iterator[None]:
+    """Collects what the library tells about its input, for the node to show."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        yield
+    notes += [str(w.message) for w in told if issubclass(w.category, UserWarning)]
+
 
 def to_pixels(image: Tensor) -> np.ndarray:
-    """First picture of an IMAGE batch, (B, H, W, C) in [0, 1], as (H, W, 3) uint8."""
-    pixels = image[0, ..., :3].detach().cpu().float().clamp(0, 1)
-    return pixels.mul(255).round().to(torch.uint8).numpy()
+    """First picture of an IMAGE batch, (B, H, W, C) in [0, 1], as (H, W, 3) uint8; transparent places become white.
+
+    Raises:
+        PictureError: not numbers in that range.
+    """
+    return read_picture(image[:1])
 
 
 def to_image(pixels: np.ndarray) -> Tensor:
@@ -21,3 +40,36 @@ def to_image(pixels: np.ndarray) -> Tensor:
 def to_mask(mask: np.ndarray) -> Tensor:
     """(H, W) bool as a MASK, (1, H, W) in {0, 1}."""
     return torch.from_numpy(np.ascontiguousarray(mask)).float()[None]
+
+
+def first_mask(mask: Tensor, what: str) -> Tensor:
+    """First of a MASK, (B, H, W) or (H, W) in [0, 1], as (H, W), its shades kept; other numbers become 0 and 1.
+
+    Raises:
+        SedicError: it holds no mask.
+    """
+    if mask.ndim < 2 or not mask.numel():
+        raise SedicError(f"{what} is empty ({'×'.join(map(str, mask.shape))}); wire a MASK.")
+    rows = mask.reshape(-1, *mask.shape[-2:])
+    if len(rows) > 1:
+        warnings.warn(f"{what} holds {len(rows)} masks; the first is taken.", stacklevel=2)
+    first = rows[0]
+    if first.is_floating_point() and bool(((first >= 0) & (first <= 1)).all()):
+        return first
+    return torch.from_numpy(read_mask(first, what=what)).float()
+
+
+def mask_for(mask: Tensor, size: tuple[int, int], what: str) -> np.ndarray:
+    """First of a MASK as (H, W) bool of the picture's ``size``, (height, width); what it was not is told.
+
+    Raises:
+        SedicError: it holds no mask.
+    """
+    read = read_mask(first_mask(mask, what), what=what)
+    if read.shape == tuple(size):
+        return read
+    if read.any():  # an empty one of 64×64 is what Load Image gives where nothing was painted
+        sizes = ["×".join(map(str, shape[::-1])) for shape in (read.shape, size)]
+        warnings.warn(f"{what} is {sizes[0]}, the picture {sizes[1]}: it is stretched over it.", stacklevel=2)
+    grown = torch.nn.functional.interpolate(to_mask(read)[None], tuple(size), mode="bilinear")
+    return (grown[0, 0] > 0.5).numpy()

@@ -15,7 +15,7 @@ from ..sedic.restoration.fusion import Fusion
 from ..sedic.restoration.guidance import Guidance, GuidanceSettings
 from ..sedic.restoration.settings import REDUCTIONS
 from ..sedic.restoration.words import ORDERS, TOKENS, guided_tokens, in_order
-from .images import to_mask
+from .images import first_mask, to_mask
 from .sockets import FusionSocket, GuidanceSocket, SemanticsSocket, TrajectorySocket
 
 MISSING = Guidance(torch.zeros(1, 1), ())  # of an object that is not there
@@ -104,7 +104,8 @@ class AttentionGuidance(io.ComfyNode):
     def execute(cls, clip: Any, prompt: str, name: str, mask: Tensor, eta: float, t_prime: float, updates: int,
                 threshold: float, layers: str, control_layers: bool = False, through_control: bool = True,
                 tokens: str = TOKENS[0], words: str = "", energy: str = REDUCTIONS[0]) -> io.NodeOutput:  # fmt: skip
-        if not mask.any():
+        place = first_mask(mask, "The mask of Attention Guidance")
+        if not place.any():
             return io.NodeOutput(MISSING)
         chosen = [word.strip() for word in words.split(",") if word.strip()]
         for phrase in chosen if tokens == "chosen words" else [name]:
@@ -115,7 +116,7 @@ class AttentionGuidance(io.ComfyNode):
         positions = guided_tokens(lambda phrase: token_positions(clip, prompt, phrase), prompt, name, tokens, chosen)
         read = tuple(dict.fromkeys((layers, CONTROL_LAYERS) if control_layers else (layers,)))
         settings = GuidanceSettings(eta, t_prime, updates, threshold, read, through_control, energy)
-        return io.NodeOutput(Guidance(mask[0], positions, settings))
+        return io.NodeOutput(Guidance(place, positions, settings))
 
 
 def token_positions(clip: Any, text: str, phrase: str) -> tuple[int, ...]:
@@ -155,7 +156,7 @@ class LatentMaskFuse(io.ComfyNode):
 
     @classmethod
     def execute(cls, mask: Tensor, previous: Any, soft_edge: int = 0) -> io.NodeOutput:
-        return io.NodeOutput(Fusion(mask[0], previous, soft_edge))
+        return io.NodeOutput(Fusion(first_mask(mask, "The mask of Latent Mask Fuse"), previous, soft_edge))
 
 
 NODES = [SemanticObject, AttentionGuidance, LatentMaskFuse]

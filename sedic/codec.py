@@ -107,7 +107,8 @@ def encode(
 
     Args:
         image: (H, W, 3) uint8.
-        semantics: words and masks of the picture's size; cut to the limits with a warning.
+        semantics: words, and masks of the picture's size, in any form that :func:`.semantics.read_mask` takes; cut to
+            the limits with a warning.
         reference: ``NAME[:QUALITY]``.
         limits: most objects and words.
         target_bpp: of the whole file at most; objects and words that bring less than they cost are left out, with a
@@ -119,7 +120,7 @@ def encode(
     Raises:
         SedicError: the picture, the semantics or the budget cannot be used.
     """
-    semantics = semantics.limited(limits)
+    semantics = semantics.limited(limits).with_masks((image.shape[1], image.shape[0]))
     codec, quality = parse_reference(reference, models)
     if target_bpp is None:
         return pack(_encode(image, codec, quality), semantics, hints, masks)

@@ -12,11 +12,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from . import picture
 from .errors import SedicError
+from .picture.masks import odd_masks
 from .word_count import count_words, first_words
 
 
@@ -45,7 +47,9 @@ class SceneObject:
     Attributes:
         name: a short noun phrase (Text_n).
         detail: its description (Text_d), may be empty.
-        mask: where it is, (H, W) bool of the picture's size, True inside; None while unknown.
+        mask: where it is, (H, W) bool of the picture's size, True inside; None while unknown. What else
+            :func:`read_mask` takes (a path, a Pillow picture, numbers, a tensor) becomes one in
+            :meth:`Semantics.with_masks`, which encoding calls.
     """
 
     name: str
@@ -85,6 +89,20 @@ class Semantics:
         ]
         return Semantics(limit_words(self.overall, limits.overall_words, "overall text"), tuple(objects))
 
+    def with_masks(self, size: tuple[int, int]) -> Semantics:
+        """A copy whose masks are all bool and of the picture's ``size``, (width, height); odd ones are told.
+
+        Raises:
+            SemanticsError: a mask cannot be used.
+        """
+        objects = [
+            o if o.mask is None else replace(o, mask=read_mask(o.mask, size, f"The mask of {o.name!r}"))
+            for o in self.objects
+        ]
+        for note in odd_masks([o.name for o in objects], [o.mask for o in objects]):
+            warnings.warn(note, stacklevel=2)
+        return replace(self, objects=tuple(objects))
+
     def to_json(self, mask_names: Sequence[str | None] = ()) -> str:
         """Semantics JSON; ``mask_names`` gives each object's mask file, written by the caller."""
         objects = []
@@ -118,12 +136,12 @@ class Semantics:
         for j, row in enumerate(data.get("objects", []), 1):
             if not isinstance(row, dict):
                 raise SemanticsError(f'Object {j} of the semantics is {row!r}; it must be an object with a "name".')
-            mask = None
-            if row.get("mask") is not None and masks_from is not None:
-                mask = read_mask(masks_from / _string(row, "mask", j), size)
             name = _string(row, "name", j)
             if not name:
                 raise SemanticsError(f'Object {j} of the semantics has no "name"; give it one or remove the object.')
+            mask = None
+            if row.get("mask") is not None and masks_from is not None:
+                mask = read_mask(masks_from / _string(row, "mask", j), size)
             objects.append(SceneObject(name, _string(row, "detail", j), mask))
         return cls(_string(data, "overall", 0), tuple(objects))
 
@@ -145,21 +163,16 @@ def limit_words(text: str, most: int, what: str) -> str:
     return first_words(text, most)
 
 
-def read_mask(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Reads a mask picture, (H, W) bool, True where it is brighter than half.
+def read_mask(source: Any, size: tuple[int, int] | None = None, what: str = "") -> np.ndarray:
+    """A mask, (H, W) bool, from a path, a picture, an array or a tensor; see :func:`sedic.picture.read_mask`.
 
     Raises:
         SemanticsError: unreadable, or not of ``size`` (width, height).
     """
     try:
-        with Image.open(path) as image:
-            mask = np.asarray(image.convert("L")) > 127
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise SemanticsError(f"The mask {path} cannot be read ({error}); save it as an 8-bit PNG.") from error
-    if size and mask.shape[::-1] != tuple(size):
-        found = "×".join(map(str, mask.shape[::-1]))
-        raise SemanticsError(f"The mask {path} is {found}, the picture {size[0]}×{size[1]}; make them the same size.")
-    return mask
+        return picture.read_mask(source, size, what)
+    except picture.PictureError as error:
+        raise SemanticsError(str(error)) from error
 
 
 def disjoint(objects: Sequence[SceneObject]) -> tuple[SceneObject, ...]:

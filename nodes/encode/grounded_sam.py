@@ -14,7 +14,7 @@ from ...sedic.semantics import Semantics
 from ...sedic.understanding.masks.grounding import BOX_THRESHOLD, TEXT_THRESHOLD
 from ...sedic.understanding.masks.locate import SEVERAL, Corners, locate, read_boxes
 from ...sedic.understanding.masks.overlay import overlay
-from ..images import to_image, to_mask, to_pixels
+from ..images import heard, mask_for, to_image, to_mask, to_pixels
 from ..sockets import SemanticsSocket
 from .models import DETECTORS, NONE, SEGMENTERS, logged
 
@@ -133,14 +133,15 @@ class GroundedSAM(io.ComfyNode):
         several: str = SEVERAL[0],
     ) -> io.NodeOutput:
         """Finds the masks; the node shows them over the picture, and what was dropped."""
-        pixels = to_pixels(image)
         count = len(semantics.objects)
         given: Masks = []
         corners: list[Corners | None] = []
         notes: list[str] = []
-        if mode in ("auto", "masks"):
-            given = _given((mask_1, mask_2, mask_3), masks, pixels.shape[:2])
-        else:
+        with heard(notes):
+            pixels = to_pixels(image)
+            if mode in ("auto", "masks"):
+                given = _given((mask_1, mask_2, mask_3), masks, (pixels.shape[0], pixels.shape[1]))
+        if mode not in ("auto", "masks"):
             semantics = replace(semantics, objects=tuple(replace(o, mask=None) for o in semantics.objects))
         if mode in ("auto", "boxes"):
             corners = read_boxes(boxes)
@@ -166,14 +167,15 @@ class GroundedSAM(io.ComfyNode):
         return io.NodeOutput(found.semantics, stacked, preview, text, ui=shown)
 
 
-def _given(own: tuple[Tensor | None, ...], batch: Tensor | None, shape: tuple[int, ...]) -> Masks:
+def _given(own: tuple[Tensor | None, ...], batch: Tensor | None, size: tuple[int, int]) -> Masks:
     """The masks that a person gave: each object's own, else that of the batch unless it is empty."""
-    rows = [] if batch is None else [_mask(row, shape) for row in batch.reshape(-1, *batch.shape[-2:])]
-    result: Masks = [row if row.any() else None for row in rows]
+    rows = [] if batch is None else batch.reshape(-1, *batch.shape[-2:])
+    read = [mask_for(row, size, f"Mask {j} of masks") for j, row in enumerate(rows, 1)]
+    result: Masks = [row if row.any() else None for row in read]
     result += [None] * (len(own) - len(result))
     for j, mask in enumerate(own):
         if mask is not None:
-            result[j] = _mask(mask, shape)
+            result[j] = mask_for(mask, size, f"mask_{j + 1}")
     return result
 
 
@@ -185,11 +187,3 @@ def _lacking(semantics: Semantics, masks: Masks, corners: list[Corners | None]) 
             continue
         wanted.add("box" if j < len(corners) and corners[j] is not None else "model")
     return wanted
-
-
-def _mask(mask: Tensor, shape: tuple[int, ...]) -> np.ndarray:
-    """First of a MASK batch as (H, W) bool of the picture's size."""
-    first = mask.reshape(-1, 1, *mask.shape[-2:])[:1].float().cpu()
-    if tuple(first.shape[-2:]) != tuple(shape):
-        first = torch.nn.functional.interpolate(first, tuple(shape), mode="bilinear")
-    return (first[0, 0] > 0.5).numpy()

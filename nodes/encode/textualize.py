@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ...sedic.semantics import PRESETS, Limits, Semantics
 from ...sedic.understanding.words import endpoints, local
 from ...sedic.understanding.words.memory import AnswerCache
 from ...sedic.understanding.words.textualize import provider_of, textualize, typed
-from ..images import to_pixels
+from ..images import heard, to_pixels
 from ..sockets import SemanticsSocket
 from .models import DESCRIBERS, NONE, logged
 
@@ -162,8 +161,8 @@ class LMMTextualize(io.ComfyNode):
     ) -> io.NodeOutput:
         """Asks or reads, then cuts to the limits; the node shows the words and what was cut."""
         limits = PRESETS.get(preset) or Limits(objects, name_words, detail_words, overall_words)
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
+        notes: list[str] = []
+        with heard(notes):
             if mode == "typed":
                 semantics = typed(text).limited(limits)
             else:
@@ -171,7 +170,6 @@ class LMMTextualize(io.ComfyNode):
                 watch = model_management.throw_exception_if_processing_interrupted
                 memory = AnswerCache(private_folder() / "answers")
                 semantics = textualize(to_pixels(image), provider, limits, attempt, memory, watch)
-        notes = [str(w.message) for w in told if issubclass(w.category, UserWarning)]
         return io.NodeOutput(semantics, ui=ui.PreviewText("\n".join([*_lines(semantics), *logged(notes)])))
 
 

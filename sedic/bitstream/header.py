@@ -21,13 +21,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..picture.bounds import MOST_PIXELS, MOST_SIDE
 from . import mask, text
 from .coder import BitstreamError, CutError
 
 MAGIC = b"SDC"
 VERSION = 1
-MOST_SIDE = 16384
-MOST_PIXELS = 1 << 26
 MOST_OBJECTS = 7
 MOST_STEPS = 10000
 MOST_SEED = (1 << 64) - 1

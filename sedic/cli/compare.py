@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     from ..picture import read_picture
 
     threads.adapt()
-    figures = fidelity(read_picture(options.original), read_picture(options.decoded))
+    figures = fidelity(*(read_picture(path, metadata=False) for path in (options.original, options.decoded)))
     if options.json:
         print(json.dumps(figures))
         return

@@ -9,6 +9,7 @@ import importlib
 import json
 import sys
 import types
+import warnings
 from pathlib import Path
 
 COMFYUI, REPOSITORY, BASE = map(Path, sys.argv[1:4])
@@ -82,7 +83,35 @@ def main():
     given = {**shared, "mode": "auto", "boxes": "-\n", "mask_1": left, "masks": batch}
     result["batch"] = [float(m.mean()) for m in masks.execute(**given).args[1]]
     result["too many"] = masks.execute(**{**given, "masks": torch.ones(4, 90, 120)}).args[3]
+    result["odd"] = odd(masks, shared)
+    result["fused"] = fused()
     print(json.dumps(result))
+
+
+def odd(masks, shared):
+    """What Grounded SAM says of a picture and of masks that are not what a decoder wants."""
+    label = torch.zeros(1, 90, 120)
+    label[:, 20:60, 30:80] = 1 / 255  # a label that Load Image made a fraction of white
+    inverted = 1 - label * 255
+    seen = torch.cat([shared["image"], label[..., None] * 255], 3)
+    given = {**shared, "image": seen, "mode": "masks", "mask_1": label, "mask_2": inverted.repeat(2, 1, 1)}
+    found, _, _, notes = masks.execute(**given).args
+    return {"shares": [float(o.mask.mean()) for o in found.objects], "notes": notes,
+            "covered": told(lambda: masks.execute(**{**given, "mask_2": label})),
+            "broken": told(lambda: masks.execute(**{**given, "mask_1": label * float("nan")}))}  # fmt: skip
+
+
+def fused():
+    """The mask that Latent Mask Fuse hands on, of a batch, of 8-bit numbers and of shades."""
+    steering = importlib.import_module("some_other_name.nodes.steering")
+    shades = torch.rand(1, 8, 8)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        wired = [steering.LatentMaskFuse.execute(m, None).args[0].mask for m in (
+            shades, shades[0], shades.repeat(2, 1, 1), (shades > 0.5).to(torch.uint8) * 255)]  # fmt: skip
+    same = [bool((m == shades[0]).all()) for m in wired[:3]]
+    return {"same": same, "white": float(wired[3].max()), "told": [str(w.message) for w in heard],
+            "empty": told(lambda: steering.LatentMaskFuse.execute(torch.zeros(0, 8, 8), None))}  # fmt: skip
 
 
 def management():

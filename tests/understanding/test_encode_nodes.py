@@ -115,6 +115,23 @@ def test_comfyuis_model_management_loads_keeps_and_frees_the_models(ran):
     assert managed["once more"] == models[:1]
 
 
+def test_masks_as_other_nodes_make_them_are_read_or_told(ran):
+    odd = ran["odd"]
+    assert odd["shares"] == pytest.approx([2000 / 10800, 8800 / 10800])
+    for said in ("transparent in places", "mask_2 holds 2 masks", "'pond' covers 81%", "it looks inverted"):
+        assert said in odd["notes"]
+    assert "masks of earlier objects cover that of 'pond'" in odd["covered"]
+    assert "mask_1 holds values that are no numbers" in odd["broken"]
+
+
+def test_fusion_takes_shades_as_they_are_and_the_first_of_a_batch(ran):
+    fused = ran["fused"]
+    assert fused["same"] == [True, True, True]
+    assert fused["white"] == 1
+    assert fused["told"] == ["The mask of Latent Mask Fuse holds 2 masks; the first is taken."]
+    assert "is empty" in fused["empty"]
+
+
 def test_a_batch_of_masks_serves_the_objects_without_one_of_their_own(ran):
     assert ran["batch"] == pytest.approx([0.5, 900 / (90 * 120)])
     assert "4 masks for 2 objects" in ran["too many"]

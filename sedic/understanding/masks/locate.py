@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...picture.masks import WHOLE, inverted, looks_inverted
 from ...semantics import SceneObject, Semantics, disjoint
 from ...word_count import may_be_english
 from .grounding import BOX_THRESHOLD, TEXT_THRESHOLD, Box, Detector, PartialMatch
-from .segment import TINY, WHOLE, MaskError, Segmenter, fill_holes, grabcut, inside
+from .segment import TINY, MaskError, Segmenter, fill_holes, grabcut, inside
 
 Corners = tuple[float, float, float, float]
 SEVERAL = ("merge", "best")  # what to do with several boxes of one name: all as one mask, or the surest alone
@@ -97,8 +98,12 @@ def locate(
         framed.append(frames)
     separate = _separate(found, notes)
     kept = []
-    for o, person, frames in zip(separate, given, framed, strict=True):
+    for o, whole, person, frames in zip(separate, found, given, framed, strict=True):
         problem = _too_small(o)
+        if person and not frames and whole.mask is not None and looks_inverted(whole.mask):
+            notes.append(inverted(o.name, whole.mask))
+        if problem and person and not _too_small(whole):
+            raise MaskError(f"The masks of earlier objects cover that of {o.name!r}; put it before them, or remove it.")
         if problem and person:
             raise MaskError(f"{problem}; paint more of it, change the order of the objects, or remove the object.")
         if problem:

@@ -17,7 +17,6 @@ from ...errors import SedicError
 from ..checkpoints import ModelError, load_folder, model_type, read_tensors, require
 
 TINY = 0.001  # share of the picture: a smaller mask costs more bits than it can guide
-WHOLE = 0.98  # share of the picture from which on a mask says nothing about a place
 SAM2_TYPES = ("sam2", "sam2_video")  # published folders name the model for videos, of which that for pictures is a part
 TYPES = ("sam", *SAM2_TYPES)
 SOURCE = (
