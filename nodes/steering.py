@@ -145,7 +145,9 @@ class LatentMaskFuse(io.ComfyNode):
                 io.MultiType.Input(
                     TrajectorySocket.Input("previous"),
                     types=[TrajectorySocket, io.Latent, io.Image],
-                    tooltip="The trajectory of the stage before. For the first object: the reference, or its latent.",
+                    optional=True,
+                    tooltip="The trajectory of the stage before. For the first object: the reference, or its latent. "
+                    "Unplugged: the picture restored so far.",
                 ),
                 io.Int.Input("soft_edge", default=0, min=0, max=16, optional=True,
                              tooltip="Latent cells (of 8 pixels) over which the object fades into the stage before."),
@@ -154,7 +156,7 @@ class LatentMaskFuse(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, mask: Tensor, previous: Any, soft_edge: int = 0) -> io.NodeOutput:
+    def execute(cls, mask: Tensor, previous: Any = None, soft_edge: int = 0) -> io.NodeOutput:
         return io.NodeOutput(Fusion(mask[0], previous, soft_edge))
 
 
