@@ -51,7 +51,7 @@ def full(family: Family) -> Callable[[Graph], None]:
         made = encoder(graph)
         load, final = decoder(graph, family, made.save["file"], column=3)
         graph.add(
-            "SEDIC_QualityReport", "Quality Report", column=6, group="Decode", shows="text",
+            "SEDIC_QualityReport", "Quality Report", column=4, group="Decode", shows="text",
             original=made.original["IMAGE"], decoded=final["image"], bitstream=load["bitstream"],
         )  # fmt: skip
 

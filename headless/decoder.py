@@ -58,7 +58,7 @@ def decoder(graph: Graph, family: Family, file: Link | str, column: int) -> tupl
         "CLIPTextEncode", "Overall words", column=column + 3, group="Decode", clip=models["CLIP"], text=parts["overall"]
     )
     final = graph.add(
-        "SEDIC_GlobalRestore", "Restore the whole", column=column + 3, group="Decode", **shared,
+        "SEDIC_GlobalRestore", "Restore the whole", column=column + 3, group="Decode", shows="picture", **shared,
         positive=text["CONDITIONING"], image=image, condition=settings.condition, start=settings.start,
         steps=settings.overall_steps, cfg=settings.overall_scale,
     )  # fmt: skip

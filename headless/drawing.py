@@ -9,8 +9,8 @@ from .forms import Graph, Link
 from .litegraph import TITLE, WIDTH, Place, Wire, attach, draw, height, slot_of, stacked, wires
 from .subgraphs import Subgraph
 
-NOTE = 250  # a note's height
-PADDING, HEADING = 12, TITLE + 40  # of a frame: around its nodes, and above them
+NOTE = 244  # a note's height with its title
+PADDING, HEADING = 9, TITLE + 34  # of a frame: around its nodes, and above them
 GROUP_COLOURS = ("#3f789e", "#b58b2a", "#8a8", "#a1309b", "#b06634")
 SCREEN, CORNER = (1440 - 90, 900 - 130), (70, 90)  # what the window's bars leave of a usual screen, and from where
 LARGEST = 0.8  # nothing is shown larger at first
@@ -117,7 +117,7 @@ def _note(number: int, position: Place, text: str) -> dict[str, Any]:
         "id": number,
         "type": "MarkdownNote",
         "pos": list(position),
-        "size": [WIDTH, NOTE],
+        "size": [WIDTH, NOTE - TITLE],
         "flags": {},
         "order": number - 1,
         "mode": 0,

@@ -76,8 +76,9 @@ class Subgraph:
 
     def height(self) -> int:
         """How tall its node is drawn."""
-        widgets = len(self.exposed) + sum(port.widget for port in self.inputs)
-        return TITLE + SLOT * max(len(self.inputs), len(self.outputs)) + WIDGET * widgets + 16
+        slots = sum(not port.widget for port in self.inputs)
+        widgets = len(self.exposed) + len(self.inputs) - slots
+        return TITLE + SLOT * max(slots, len(self.outputs)) + WIDGET * widgets + 16
 
     def node(self, position: Place, order: int) -> dict[str, Any]:
         """The node that stands for it, its wires still missing."""
