@@ -35,19 +35,21 @@ PICTURES = {
 BLUEPRINT = "Restore object (SEDIC)"
 BLUEPRINT_SENTENCE = "Restores one object of a .sedic file: its words, attention guidance, mask fusion and sampler."
 OWN_PICTURE = (
-    "**Your own picture:** choose it in *Original*; write what it shows into *Textualize*, a line an object "
-    "(`name: detail`) and a line `overall: text`; choose it in each *Mask*, too, and paint the object there (Open in "
-    "MaskEditor). For black-and-white masks set `channel` to red."
+    "**Yours:** choose a picture in *Original* and in each *Mask*, paint the object there (Open in MaskEditor), and "
+    "write what it shows into *Textualize*."
 )
-OWN_FILE = "**Your own file:** choose it in *Load Bitstream*."
-ABLATION = "*Restore object* opens; bypass one (Ctrl+B), or unplug guidance or fusion inside, to see what it was for."
+OWN_FILE = "**Yours:** choose a file in *Load Bitstream*."
+# No code in notes: the newer window draws it in blue on blue.
+HABITS = "Words: a line an object, *name: detail*, and a line *overall: text*. Black-and-white masks: *channel* red."
+ABLATION = "*Restore object* opens. Bypass one (Ctrl+B), or unplug guidance or fusion inside, to see what it does."
 
 
 def full(family: Family) -> Callable[[Graph], None]:
     """Encode, write the file, read it again, restore object by object, measure."""
 
     def describe(graph: Graph) -> None:
-        graph.note("\n\n".join([OWN_PICTURE, ABLATION, family.advice]), column=0)
+        graph.note(OWN_PICTURE, column=0)
+        graph.note("\n\n".join([HABITS, ABLATION, family.advice]), column=2, foot=True)
         made = encoder(graph)
         load, final = decoder(graph, family, made.save["file"], column=3)
         graph.add(
@@ -61,12 +63,14 @@ def full(family: Family) -> Callable[[Graph], None]:
 def encode(graph: Graph) -> None:
     """From a picture to a file."""
     graph.note(OWN_PICTURE, column=0)
+    graph.note(HABITS, column=2, foot=True)
     encoder(graph)
 
 
 def decode(graph: Graph) -> None:
     """From a file to a picture."""
-    graph.note("\n\n".join([OWN_FILE, ABLATION, families.EMBEDDED.advice]), column=0)
+    graph.note(OWN_FILE, column=0)
+    graph.note("\n\n".join([ABLATION, families.EMBEDDED.advice]), column=0, foot=True)
     decoder(graph, families.EMBEDDED, FILE_NAME, column=0)
 
 
@@ -80,7 +84,8 @@ def encode_app(graph: Graph) -> None:
     look = graph.add(
         "PreviewImage", REFERENCE_TITLE, column=4, group="Decode", shows="picture", images=decoded["image"]
     )
-    chosen = [(made.original, "image"), (made.words, "text"), *((mask, "image") for mask in made.masks)]
+    chosen = {(made.original.id, "image"): "picture", (made.words.id, "text"): "what it shows"}
+    chosen |= {(mask.id, "image"): f"mask of object {j}" for j, mask in enumerate(made.masks, 1)}
     graph.app = (chosen, [look, made.save])
 
 
@@ -89,7 +94,7 @@ def decode_app(graph: Graph) -> None:
     graph.note(OWN_FILE, column=0)
     load, _ = decoder(graph, families.EMBEDDED, FILE_NAME, column=0)
     shown = [node for node in graph.nodes if node.title in (REFERENCE_TITLE, FINAL_TITLE)]
-    graph.app = ([(load, "file")], shown)
+    graph.app = ({(load.id, "file"): "file"}, shown)
 
 
 @dataclass(frozen=True)
@@ -147,9 +152,8 @@ def describe(name: str, object_info: dict[str, Any]) -> Graph:
     template, graph = GRAPHS[name], Graph(object_info)
     template.describe(graph)
     head = f"### {template.title}\n{template.sentence}"
-    graph.notes = [
-        (column, f"{head}\n\n{text}" if place == 0 else text) for place, (column, text) in enumerate(graph.notes)
-    ]
+    column, text, foot = graph.notes[0]
+    graph.notes[0] = (column, f"{head}\n\n{text}", foot)
     return graph
 
 

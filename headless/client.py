@@ -45,6 +45,10 @@ class Client:
         """Every node that the server knows, with inputs and outputs."""
         return json.loads(self._request("/object_info"))
 
+    def version(self) -> str:
+        """The server's ComfyUI version."""
+        return json.loads(self._request("/system_stats"))["system"]["comfyui_version"]
+
     def upload(self, path: Path) -> str:
         """Puts a file into the server's input folder; returns the name by which a node finds it.
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .forms import Graph, Link
-from .litegraph import TITLE, WIDTH, Place, Wire, attach, draw, height, slot_of, stacked, wires
+from .litegraph import GAP, TITLE, WIDTH, Place, Wire, attach, draw, height, slot_of, stacked, wires
 from .subgraphs import Subgraph
 
 NOTE = 244  # a note's height with its title
 PADDING, HEADING = 9, TITLE + 34  # of a frame: around its nodes, and above them
-GROUP_COLOURS = ("#3f789e", "#b58b2a", "#8a8", "#a1309b", "#b06634")
+COLOURS = {"Encode": "#3f789e", "File": "#b58b2a", "Decode": "#8a8"}
 SCREEN, CORNER = (1440 - 90, 900 - 130), (70, 90)  # what the window's bars leave of a usual screen, and from where
 LARGEST = 0.8  # nothing is shown larger at first
 
@@ -27,12 +27,16 @@ def drawing(graph: Graph) -> dict[str, Any]:
         boxes[sub.first.id] = (sub.first.column, sub.number, sub.height(), sub.first.group)
     sized = [boxes[key] for key in sorted(boxes)]
     first_note = len(graph.nodes) + len(subgraphs) + 1
-    notes = {first_note + place: (column, text) for place, (column, text) in enumerate(graph.notes)}
-    heads = [(column, number, NOTE) for number, (column, _) in notes.items()]
-    places = stacked([*heads, *(box[:3] for box in sized)])
-    heights = {number: high for _, number, high in [*heads, *(box[:3] for box in sized)]}
+    notes = {first_note + place: note for place, note in enumerate(graph.notes)}
+    heads, feet = ([(column, number, NOTE) for number, (column, _, low) in notes.items() if low is foot]
+                   for foot in (False, True))  # fmt: skip
+    stacks = [*heads, *(box[:3] for box in sized), *feet]
+    places, heights = stacked(stacks), {number: high for _, number, high in stacks}
+    places |= {number: (places[number][0], places[number][1] + GAP) for _, number, _ in feet}
 
     drawn = {node.id: draw(node, places[node.id], order) for order, node in enumerate(outer)}
+    for (number, widget), called in graph.app[0].items():
+        drawn[number]["inputs"][slot_of(drawn[number], widget)]["label"] = called
     drawn |= {sub.number: sub.node(places[sub.number], len(outer) + place) for place, sub in enumerate(subgraphs)}
     links: list[list[Any]] = []
     for wire in [*wires(outer, drawn), *_border(graph, subgraphs, drawn)]:
@@ -42,7 +46,7 @@ def drawing(graph: Graph) -> dict[str, Any]:
     return {
         "last_node_id": first_note + len(notes) - 1,
         "last_link_id": len(links),
-        "nodes": [*drawn.values(), *(_note(number, places[number], text) for number, (_, text) in notes.items())],
+        "nodes": [*drawn.values(), *(_note(number, places[number], text) for number, (_, text, _) in notes.items())],
         "links": links,
         "groups": groups,
         **({"definitions": {"subgraphs": [sub.definition() for sub in subgraphs]}} if subgraphs else {}),
@@ -104,7 +108,7 @@ def _frames(boxes: list[tuple[int, int, int, str]], places: dict[int, Place]) ->
         columns = [places[box[1]][0] for box in boxes if box[3] == name]
         left, top = min(columns) - PADDING, min(tops) - HEADING
         size = [max(columns) + WIDTH + PADDING - left, bottom + PADDING - top]
-        colour = GROUP_COLOURS[number % len(GROUP_COLOURS)]
+        colour = COLOURS.get(name, "#a1309b")
         frames.append(
             {"id": number + 1, "title": name, "bounding": [left, top, *size], "color": colour, "font_size": 24}
             | {"flags": {}}
@@ -144,5 +148,5 @@ def _app(graph: Graph) -> dict[str, Any]:
     chosen, results = graph.app
     if not results:
         return {}
-    inputs = [[str(node.id), widget] for node, widget in chosen]
+    inputs = [[str(number), widget] for number, widget in chosen]
     return {"linearMode": True, "linearData": {"inputs": inputs, "outputs": [str(node.id) for node in results]}}

@@ -51,7 +51,7 @@ class Family:
 EMBEDDED = Family(
     "the embedded models",
     "The embedded models are small and run on a CPU; their steps, cfg, eta and working_size suit them alone. For "
-    "models of yours take one of the graphs `sedic_sd15`, `sedic_sd21_diffbir`, `sedic_sdxl`, `sedic_lightning`.",
+    "models of yours take the graph *sedic_sd15*, *sedic_sd21_diffbir*, *sedic_sdxl* or *sedic_lightning*.",
     Settings(**EMBEDDED_SETTINGS, guidance=GuidanceSettings(**EMBEDDED_GUIDANCE)),  # type: ignore[arg-type]
 )
 SD15 = Family(

@@ -85,18 +85,19 @@ class Graph:
     """Nodes with their wires, on the nodes that ``object_info`` (a server's ``/object_info``) declares.
 
     Attributes:
-        notes: (column, Markdown), each at the head of its column; only the window has them.
-        app: widgets and results of the window's app mode, as (node, widget) and nodes; empty for none.
+        notes: (column, Markdown, whether at the column's foot instead of its head); only the window has them.
+        app: widgets of the window's app mode as (node, widget) to what they are called there, and the nodes whose
+            results it shows; empty for none.
     """
 
     object_info: dict[str, Any]
     nodes: list[Node] = field(default_factory=list)
-    notes: list[tuple[int, str]] = field(default_factory=list)
-    app: tuple[list[tuple[Node, str]], list[Node]] = field(default_factory=lambda: ([], []))
+    notes: list[tuple[int, str, bool]] = field(default_factory=list)
+    app: tuple[dict[tuple[int, str], str], list[Node]] = field(default_factory=lambda: ({}, []))
 
-    def note(self, text: str, column: int) -> None:
-        """Puts a note (Markdown) at the head of a column."""
-        self.notes.append((column, text))
+    def note(self, text: str, column: int, foot: bool = False) -> None:
+        """Puts a note (Markdown) at the head of a column, or at its foot."""
+        self.notes.append((column, text, foot))
 
     def add(self, kind: str, title: str = "", /, *, column: int, group: str = "", shows: str = "", inside: str = "",
             exposes: tuple[str, ...] = (), offers: tuple[str, ...] = (), models: tuple[dict[str, str], ...] = (),
