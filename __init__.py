@@ -22,7 +22,10 @@ async def comfy_entrypoint() -> Any:
         from comfy_api.latest import ComfyExtension, io
     except ImportError as error:
         raise RuntimeError("ComfyUI-SEDIC needs ComfyUI 0.3.48 or newer; update ComfyUI and start it again.") from error
-    from .nodes import bitstream, encode, models, restore, steering
+    from .nodes import bitstream, encode, example, models, restore, steering
+
+    example.place_example()
+    example.watch_prompts()
 
     class SedicExtension(ComfyExtension):
         async def get_node_list(self) -> list[type[io.ComfyNode]]:

@@ -3,14 +3,16 @@
     python -m headless.client headless/sedic_full.json --server http://127.0.0.1:8188 --image photo.png -o out
 
 or from Python, ``Client(url).run(json.load(open("headless/sedic_full.json")), on_progress=print)``. Graphs are in
-ComfyUI's API form (Workflow, Export (API) in its menu).
+ComfyUI's API form (Workflow, Export (API) in its menu). It needs Python and ``websocket-client``, nothing of this pack.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
+import itertools
 import json
+import re
 import sys
 import time
 import urllib.error
@@ -18,58 +20,14 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sedic.errors import SedicError
-
+from .errors import HeadlessError
+from .following import ClientError, Follower, Output, Progress, Run, websocket_client
 from .graph import loading_inputs, read_workflow, set_input, title, why_invalid
 
 _JSON = {"Content-Type": "application/json"}
-
-
-class ClientError(SedicError):
-    """The server cannot be reached, refused the graph, or failed while running it."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands.
-
-    Attributes:
-        node: the node's id in the graph; title: what a person calls it.
-        step, steps: how far it is; 0 of 0 for a node that counts no steps.
-        seconds: time spent in this node so far.
-        done: whether the node has ended with this report.
-    """
-
-    node: str
-    title: str
-    step: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    done: bool = False
-
-
-@dataclass(frozen=True)
-class Output:
-    """A file that a node made: the node's id and title, and what the server calls the file."""
-
-    node: str
-    title: str
-    filename: str
-    subfolder: str
-    type: str
-
-
-@dataclass
-class Run:
-    """What a graph left behind: files, words shown by nodes (node id to strings), seconds by node id."""
-
-    outputs: list[Output] = field(default_factory=list)
-    texts: dict[str, list[str]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Client:
@@ -86,6 +44,10 @@ class Client:
     def object_info(self) -> dict[str, Any]:
         """Every node that the server knows, with inputs and outputs."""
         return json.loads(self._request("/object_info"))
+
+    def version(self) -> str:
+        """The server's ComfyUI version."""
+        return json.loads(self._request("/system_stats"))["system"]["comfyui_version"]
 
     def upload(self, path: Path) -> str:
         """Puts a file into the server's input folder; returns the name by which a node finds it.
@@ -112,13 +74,12 @@ class Client:
 
         Args:
             workflow: a graph in API form.
-            on_progress: called at each node's start, step and end.
+            on_progress: called at each node's start, step and end, and while other jobs are ahead.
 
         Raises:
             ClientError: the server is gone, finds the graph invalid, or a node fails; names the node.
         """
-        import websocket
-
+        websocket = websocket_client()
         titles = {node: title(workflow, node) for node in workflow}
         address = self.server.replace("http", "ws", 1) + f"/ws?clientId={self.id}"
         try:
@@ -129,7 +90,7 @@ class Client:
         run = Run()
         try:
             prompt = self._queue(workflow, titles)
-            _Follower(prompt, titles, run, on_progress or (lambda _: None)).follow(connection, self)
+            Follower(prompt, titles, run, on_progress or (lambda _: None)).follow(connection, self)
         except websocket.WebSocketException as error:
             raise ClientError(f"The server {self.server} went away during the run ({error}); see its log.") from error
         finally:
@@ -155,6 +116,15 @@ class Client:
     def finished(self, prompt: str) -> dict[str, Any] | None:
         """The server's record of a run that has ended, else None."""
         return json.loads(self._request(f"/history/{prompt}")).get(prompt)
+
+    def ahead(self, prompt: str) -> int:
+        """How many jobs the server does before this one; 0 when it has begun or ended."""
+        queue = json.loads(self._request("/queue"))
+        waiting = [(entry[0], entry[1]) for entry in queue.get("queue_pending", [])]
+        own = next((number for number, job in waiting if job == prompt), None)
+        if own is None:
+            return 0
+        return len(queue.get("queue_running", [])) + sum(number < own for number, _ in waiting)
 
     def _queue(self, workflow: dict[str, Any], titles: dict[str, str]) -> str:
         body = json.dumps({"prompt": workflow, "client_id": self.id}).encode()
@@ -205,59 +175,6 @@ class _Refused(ClientError):
         self.body = body
 
 
-class _Follower:
-    """Turns the server's messages about one run into reports, until it ends."""
-
-    def __init__(self, prompt: str, titles: dict[str, str], run: Run, report: Callable[[Progress], None]) -> None:
-        self.prompt, self.titles, self.run, self.report = prompt, titles, run, report
-        self.node: str | None = None
-        self.start = time.monotonic()
-
-    def follow(self, connection: Any, client: Client) -> None:
-        import websocket
-
-        while True:
-            try:
-                message = connection.recv()
-            except websocket.WebSocketTimeoutException:
-                # A long silent step, or a message that was lost: the server's record tells which.
-                if client.finished(self.prompt):
-                    return self._leave()
-                continue
-            if isinstance(message, str) and message and self._ends(json.loads(message)):
-                return None
-
-    def _ends(self, message: dict[str, Any]) -> bool:
-        kind, data = message.get("type"), message.get("data") or {}
-        if data.get("prompt_id") != self.prompt:
-            return False
-        if kind == "executing" and data.get("node") is not None:
-            self._leave()
-            self.node, self.start = data["node"], time.monotonic()
-            self._tell()
-        elif kind == "progress" and data.get("node") == self.node:
-            self._tell(step=int(data["value"]), steps=int(data["max"]))
-        elif kind == "execution_error":
-            name = self.titles.get(data.get("node_id", ""), data.get("node_type", "?"))
-            raise ClientError(f"{name} failed: {str(data.get('exception_message', '')).strip()}")
-        elif kind == "execution_interrupted":
-            raise ClientError("Someone interrupted the run on the server; queue it again.")
-        elif kind == "execution_success" or (kind == "executing" and data.get("node") is None):
-            self._leave()
-            return True
-        return False
-
-    def _leave(self) -> None:
-        if self.node is not None:
-            self.run.seconds[self.node] = time.monotonic() - self.start
-            self._tell(done=True)
-            self.node = None
-
-    def _tell(self, **more: Any) -> None:
-        node = self.node or ""
-        self.report(Progress(node, self.titles.get(node, node), seconds=time.monotonic() - self.start, **more))
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m headless.client", description=__doc__.split("\n")[0])
@@ -278,15 +195,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             workflow[node]["inputs"][key] = client.upload(path)
         run = client.run(workflow, print_progress)
         for output in run.outputs:
-            print(client.download(output, options.output / f"{output.node}_{output.filename}"))
-    except SedicError as error:
+            print(client.download(output, free_path(options.output, output)))
+    except HeadlessError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
+def free_path(folder: Path, output: Output) -> Path:
+    """Where a result goes: the title of its node, with a number behind it where that is taken already."""
+    stem = re.sub(r"[^\w\-. ()]+", "_", output.title).strip(" .") or output.node
+    suffix = Path(output.filename).suffix
+    names = (f"{stem}{f' {number}' if number > 1 else ''}{suffix}" for number in itertools.count(1))
+    return next(folder / name for name in names if not (folder / name).exists())
+
+
 def print_progress(progress: Progress) -> None:
-    """One line when a node has ended."""
+    """One line when a node has ended, and one for every change of the queue ahead."""
+    if progress.ahead:
+        print(f"Waiting: {progress.ahead} job{'s' * (progress.ahead > 1)} ahead", flush=True)
     if progress.done:
         print(f"{progress.seconds:7.1f} s  {progress.title}", flush=True)
 

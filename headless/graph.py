@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sedic.errors import SedicError
+from .errors import HeadlessError
 
 # Which input of which node takes an uploaded file.
 FILE_INPUTS = {"LoadImage": "image", "LoadImageMask": "image", "SEDIC_LoadBitstream": "file"}
 
 
-class GraphError(SedicError):
+class GraphError(HeadlessError):
     """A graph, or what is asked of it, cannot be used."""
 
 

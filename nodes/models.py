@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ..sedic.demo import PHOTOGRAPH
 from ..sedic.errors import SedicError
-from ..sedic.models import embedded
+from ..sedic.models import catalogue, embedded
 from ..sedic.picture import read_picture
 
 
@@ -298,7 +298,8 @@ class IRControlNetLoader(io.ComfyNode):
         path = folder_paths.get_full_path("controlnet", control_net_name)
         if path is None:
             raise SedicError(
-                f"models/controlnet holds no {control_net_name}; get v2.pth from DiffBIR and put it there."
+                f"models/controlnet holds no {control_net_name}; get {catalogue.DIFFBIR.what} from "
+                f"{catalogue.DIFFBIR.url} and put it there."
             )
         state = comfy.utils.load_torch_file(path, safe_load=True)
         return io.NodeOutput(load_ir_control_net(state, control_net_name))

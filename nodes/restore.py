@@ -229,8 +229,8 @@ class ORAGSamplerSelect(io.ComfyNode):
                 checkpointing: bool = False) -> io.NodeOutput:  # fmt: skip
         if guidance is not None and not guidance.mask.any():
             guidance = None
-        if fusion is not None and isinstance(fusion.previous, Tensor):
-            raise SedicError("There is no VAE here for the picture wired to Latent Mask Fuse; wire its LATENT there.")
+        if fusion is not None and (fusion.previous is None or isinstance(fusion.previous, Tensor)):
+            raise SedicError("There is no VAE here for a picture; wire a LATENT to Latent Mask Fuse's previous.")
         loop = {"working_size": working_size or native_size(model), "keep": False}
         stage = stage_sampler(solver_named(sampler), guidance, fusion, checkpoint=checkpointing, **loop)
         return io.NodeOutput(stage, with_gradients(model))

@@ -91,7 +91,9 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
     if guidance is not None:
         guidance = replace(guidance, mask=on_canvas(guidance.mask, image))
     if fusion is not None:
-        fusion = replace(fusion, mask=on_canvas(fusion.mask, image), previous=previous_latent(fusion.previous, vae))
+        fusion = replace(
+            fusion, mask=on_canvas(fusion.mask, image), previous=previous_latent(fusion.previous, vae, image)
+        )
     seed, sigmas = stage_seed(sampling.seed, sampling.stage), noise_levels(model, sampling)
     before, total = place_among_stages(sampling.steps)
     tell = latent_preview.prepare_callback(model, total)
@@ -185,12 +187,16 @@ def pass_through(model: Any, vae: Any, image: Tensor, fusion: Fusion | None) -> 
     if fusion is not None and isinstance(fusion.previous, Trajectory):
         latent = model.get_model_object("latent_format").process_out(fusion.previous.latents[-1])
         return {"samples": latent}, fusion.previous, image
-    latent = previous_latent(image if fusion is None else fusion.previous, vae)
+    latent = previous_latent(None if fusion is None else fusion.previous, vae, image)
     return {"samples": latent}, {"samples": latent}, image
 
 
-def previous_latent(previous: Any, vae: Any) -> Any:
-    """What stands before a stage: a trajectory as it is, a LATENT's tensor, an IMAGE encoded as the stage would."""
+def previous_latent(previous: Any, vae: Any, image: Tensor) -> Any:
+    """What stands before a stage: a trajectory as it is, a LATENT's tensor, an IMAGE encoded as the stage would.
+
+    None, as behind a bypassed stage, is ``image``, the picture restored so far.
+    """
+    previous = image if previous is None else previous
     if isinstance(previous, Tensor):
         return vae.encode(padded(previous)[..., :3])
     return previous["samples"] if isinstance(previous, dict) else previous

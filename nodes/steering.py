@@ -16,6 +16,7 @@ from ..sedic.restoration.guidance import Guidance, GuidanceSettings
 from ..sedic.restoration.settings import REDUCTIONS
 from ..sedic.restoration.words import ORDERS, TOKENS, guided_tokens, in_order
 from .images import first_mask, to_mask
+from .order import check_alike
 from .sockets import FusionSocket, GuidanceSocket, SemanticsSocket, TrajectorySocket
 
 MISSING = Guidance(torch.zeros(1, 1), ())  # of an object that is not there
@@ -36,19 +37,24 @@ class SemanticObject(io.ComfyNode):
                 SemanticsSocket.Input("semantics", tooltip="From Unpack Bitstream or Grounded SAM."),
                 io.Int.Input("index", default=1, min=1, max=7, tooltip="Which object, j, counted from 1."),
                 io.Combo.Input("order", options=list(ORDERS), default=ORDERS[0], optional=True,
-                               tooltip="What the index counts along: the file's order, or the sizes of the masks."),
+                               tooltip="What the index counts along: the file's order, or the sizes of the masks. All "
+                               "Semantic Objects of a file need the same."),
             ],
             outputs=[
                 io.Mask.Output(display_name="mask", tooltip="M_j; all 0 without such an object or its mask."),
                 io.String.Output(display_name="prompt", tooltip="Text_d_j with the name in it; for CLIP Text Encode."),
                 io.String.Output(display_name="name", tooltip="Text_n_j; wire it to Attention Guidance."),
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
         )  # fmt: skip
 
     @classmethod
     def execute(cls, semantics: Any, index: int, order: str = ORDERS[0]) -> io.NodeOutput:
         if index > len(semantics.objects):
             return io.NodeOutput(torch.zeros(1, 8, 8), "", "")
+        check_alike(
+            semantics, index, order, getattr(cls.hidden, "prompt", None), getattr(cls.hidden, "unique_id", None)
+        )
         _, scene_object = in_order(semantics.objects, order)[index - 1]
         mask = torch.zeros(1, 8, 8) if scene_object.mask is None else to_mask(scene_object.mask)
         return io.NodeOutput(mask, literal(scene_object.prompt), literal(scene_object.name))
@@ -146,7 +152,9 @@ class LatentMaskFuse(io.ComfyNode):
                 io.MultiType.Input(
                     TrajectorySocket.Input("previous"),
                     types=[TrajectorySocket, io.Latent, io.Image],
-                    tooltip="The trajectory of the stage before. For the first object: the reference, or its latent.",
+                    optional=True,
+                    tooltip="The trajectory of the stage before. For the first object: the reference, or its latent. "
+                    "Unplugged: the picture restored so far.",
                 ),
                 io.Int.Input("soft_edge", default=0, min=0, max=16, optional=True,
                              tooltip="Latent cells (of 8 pixels) over which the object fades into the stage before."),
@@ -155,7 +163,7 @@ class LatentMaskFuse(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, mask: Tensor, previous: Any, soft_edge: int = 0) -> io.NodeOutput:
+    def execute(cls, mask: Tensor, previous: Any = None, soft_edge: int = 0) -> io.NodeOutput:
         return io.NodeOutput(Fusion(first_mask(mask, "The mask of Latent Mask Fuse"), previous, soft_edge))
 
 

@@ -5,12 +5,63 @@ to the public domain (CC0). It is the unaltered ``skimage.data.coffee`` of sciki
 the licence: https://scikit-image.org/docs/stable/api/skimage.data.html#skimage.data.coffee
 
 The words were written and the masks ``coffee_cup.png``, ``coffee_saucer.png`` and ``coffee_spoon.png`` drawn by
-hand for this package, under its own licence. The masks do not overlap.
+hand for this package, under its own licence. The masks do not overlap. ``coffee.sedic`` is what the shipped graph makes
+of it all.
 """
 
 from __future__ import annotations
 
+import io
+import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 PHOTOGRAPH = Path(__file__).with_name("coffee.png")
 SEMANTICS = Path(__file__).with_name("semantics.json")
+FILE = Path(__file__).with_name("coffee.sedic")
+# What these are called in a folder that others use, too.
+PREFIX = "sedic_"
+PICTURE_NAME = f"{PREFIX}{PHOTOGRAPH.name}"
+FILE_NAME = f"{PREFIX}{FILE.name}"
+
+
+def mask_names() -> list[str]:
+    """What :func:`painted` pictures are called in a folder that others use, in the objects' order."""
+    rows = json.loads(SEMANTICS.read_text(encoding="utf-8"))["objects"]
+    return [f"{PREFIX}{Path(row['mask']).stem}.webp" for row in rows]
+
+
+def place(folder: Path) -> list[Path]:
+    """Puts the photograph, its painted masks and its file into ``folder``, under names that begin with ``sedic_``.
+
+    What is there stays as it is.
+
+    Returns:
+        What was written.
+
+    Raises:
+        OSError: ``folder`` takes no files.
+    """
+    rows = json.loads(SEMANTICS.read_text(encoding="utf-8"))["objects"]
+    makers: dict[str, Callable[[], bytes]] = {PICTURE_NAME: PHOTOGRAPH.read_bytes, FILE_NAME: FILE.read_bytes}
+    for name, row in zip(mask_names(), rows, strict=True):
+        makers[name] = partial(painted, SEMANTICS.with_name(row["mask"]))
+    missing = {folder / name: make for name, make in makers.items() if not (folder / name).exists()}
+    for path, make in missing.items():
+        part = path.with_name(f"{path.name}.part")
+        part.write_bytes(make())
+        part.replace(path)  # in one step, so that nobody reads half a file
+    return [*missing]
+
+
+def painted(mask: Path) -> bytes:
+    """The photograph with ``mask`` as ComfyUI's mask editor writes one: transparent where the object is (WebP)."""
+    from PIL import Image, ImageOps
+
+    with Image.open(PHOTOGRAPH) as photograph, Image.open(mask) as white_inside:
+        picture = photograph.convert("RGB")
+        picture.putalpha(ImageOps.invert(white_inside.convert("L")))
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=80, exact=True)  # exact: what is transparent keeps its colours
+    return data.getvalue()

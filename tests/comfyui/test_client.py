@@ -78,3 +78,23 @@ def test_missing_result_is_told(client: Client, tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="/view with HTTP 404"):
         client.download(Output("1", "Look", "gone.png", "", "output"), tmp_path / "gone.png")
     assert not (tmp_path / "gone.png").exists()
+
+
+def test_jobs_ahead_are_told(client: Client, server: Server) -> None:
+    """Queued behind others, the person hears how many there are, and then what her own does."""
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+        "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}, "_meta": {"title": "Look"}},
+    }
+    slow = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 2048, "height": 2048, "batch_size": 4, "color": 0}},
+        "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "blur_radius": 5, "sigma": 1.0}},
+        "3": {"class_type": "PreviewImage", "inputs": {"images": ["2", 0]}},
+    }
+    other = Client(server.url, timeout=120)
+    other._queue(slow, {})
+    reports: list[Progress] = []
+    run = client.run(graph, reports.append)
+    assert reports[0].ahead == 1
+    assert [r.title for r in reports if r.done][-1] == "Look"
+    assert run.outputs

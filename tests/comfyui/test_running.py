@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from headless import demo
 from headless.client import Client, ClientError, Progress
 from headless.graph import read_workflow, set_input, title
 from sedic.demo import PHOTOGRAPH
@@ -24,7 +23,6 @@ STEPS = 2
 @pytest.fixture
 def graph(client: Client, repository: Path) -> dict:
     """The shipped graph with two steps a stage."""
-    demo.upload_inputs(client)
     graph = read_workflow(repository / "headless" / "sedic_full.json")
     for node in graph.values():
         if "steps" in node["inputs"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import urllib.request
 from pathlib import Path
 
@@ -11,9 +10,10 @@ import pytest
 from PIL import Image
 
 from headless import demo
-from headless.build import FILE_TITLE, GRAPHS, PICTURES, build
+from headless.build import PICTURES
 from headless.client import Client, ClientError, Output, Run
 from headless.comfyui import PACK_NAME, Server
+from headless.encoder import FILE_TITLE
 from headless.graph import find_node, read_workflow, set_input
 from sedic.bitstream import SedicFile
 from sedic.demo import PHOTOGRAPH, SEMANTICS
@@ -34,7 +34,6 @@ def quick(repository: Path, name: str) -> dict:
 def made(client: Client, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of what the full graph makes of the demo's photograph."""
     folder = tmp_path_factory.mktemp("made")
-    demo.upload_inputs(client)
     demo.fetch(client, client.run(quick(repository, "sedic_full")), folder)
     return folder
 
@@ -73,24 +72,6 @@ def test_no_help_page_is_left_of_a_node_that_is_gone(object_info: dict, reposito
 def test_the_window_finds_graphs_and_help_pages(server: Server, path: str) -> None:
     with urllib.request.urlopen(f"{server.url}/{path.format(PACK_NAME)}", timeout=60) as answer:
         assert answer.read()
-
-
-def test_shipped_graphs_are_what_the_descriptions_make(object_info: dict, repository: Path) -> None:
-    for path, text in build(object_info).items():
-        assert (repository / path).read_text(encoding="utf-8") == text, f"run `python -m headless.build`: {path}"
-
-
-@pytest.mark.parametrize("name", list(GRAPHS))
-def test_every_wire_fits_the_sockets_at_its_ends(object_info: dict, repository: Path, name: str) -> None:
-    graph = json.loads((repository / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
-    nodes = {node["id"]: node for node in graph["nodes"]}
-    assert graph["links"]
-    for _, source, slot, target, place, kind in graph["links"]:
-        key = nodes[target]["inputs"][place]["name"]
-        declared = object_info[nodes[target]["type"]]["input"]
-        wanted = (declared.get("required", {}) | declared.get("optional", {}))[key][0]
-        assert object_info[nodes[source]["type"]]["output"][slot] == kind
-        assert kind in wanted.split(","), f"{kind} into {nodes[target]['title']}.{key}, which takes {wanted}"
 
 
 def test_full_graph_leaves_a_file_that_another_process_reads(made: Path) -> None:
@@ -180,7 +161,6 @@ def test_file_that_is_none_ends_in_one_sentence(
 
 
 def test_missing_model_is_named_with_its_folder(client: Client, repository: Path) -> None:
-    demo.upload_inputs(client)
     graph = quick(repository, "sedic_encode")
     set_input(graph, "Grounded SAM.detector=gone.pth")
     with pytest.raises(ClientError, match=r"Grounded SAM.*gone\.pth.*grounding-dino") as caught:
@@ -189,7 +169,6 @@ def test_missing_model_is_named_with_its_folder(client: Client, repository: Path
 
 
 def test_dead_endpoint_ends_in_one_sentence(client: Client, server: Server, repository: Path) -> None:
-    demo.upload_inputs(client)
     folder = server.base / "user" / "__sedic"
     folder.mkdir(exist_ok=True)
     (folder / "endpoints.toml").write_text(

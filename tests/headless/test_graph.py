@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from headless.client import Client, ClientError, Output, Run, main
+from headless.client import Client, ClientError, Output, Progress, Run, free_path, main, print_progress
 from headless.graph import GraphError, find_node, loading_inputs, read_workflow, set_input, why_invalid
 
 
@@ -101,3 +104,49 @@ def test_record_that_comes_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
     client._collect("run", {"3": "Save"}, run)
     assert run.outputs == [Output("3", "Save", "a.sedic", "sedic", "output")]
     assert run.texts == {"3": ["words"]}
+
+
+def test_results_are_called_like_their_nodes_and_nothing_is_written_over(tmp_path: Path) -> None:
+    def output(title: str, filename: str = "ComfyUI_temp_abcde_00001_.png") -> Output:
+        return Output("7", title, filename, "", "temp")
+
+    assert free_path(tmp_path, output("After object 1")) == tmp_path / "After object 1.png"
+    (tmp_path / "After object 1.png").touch()
+    assert free_path(tmp_path, output("After object 1")) == tmp_path / "After object 1 2.png"
+    assert free_path(tmp_path, output("Save", "picture_00001_.sedic")).name == "Save.sedic"
+    assert free_path(tmp_path, output("../up: and away")).parent == tmp_path
+    assert free_path(tmp_path, output("..")).name == "7.png"
+
+
+@pytest.mark.parametrize(("ahead", "said"), [(1, "Waiting: 1 job ahead\n"), (2, "Waiting: 2 jobs ahead\n")])
+def test_jobs_ahead_are_printed(capsys: pytest.CaptureFixture[str], ahead: int, said: str) -> None:
+    print_progress(Progress("", "", ahead=ahead))
+    assert capsys.readouterr().out == said
+
+
+def test_jobs_ahead_are_those_running_and_those_queued_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client("http://127.0.0.1:9")
+    queue = {"queue_running": [[1, "a"]], "queue_pending": [[4, "later"], [2, "b"], [3, "own"]]}
+    monkeypatch.setattr(client, "_request", lambda path: json.dumps(queue).encode())
+    assert client.ahead("own") == 2
+    assert client.ahead("a") == client.ahead("ended") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--help"], 0, "usage"),
+        (["graph.json", "-o", "out"], 1, "pip install websocket-client"),
+        (["gone.json", "-o", "out"], 1, "cannot be read"),
+    ],
+)
+def test_client_runs_without_the_packs_packages(
+    repository: Path, tmp_path: Path, graph: dict, arguments: list[str], status: int, said: str
+) -> None:
+    (tmp_path / "graph.json").write_text(json.dumps(graph), encoding="utf-8")
+    bare = [sys.executable, "-S", "-m", "headless.client", *arguments]  # -S: no installed package is to be seen
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    result = subprocess.run(bare, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=False)
+    assert result.returncode == status
+    assert said in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr

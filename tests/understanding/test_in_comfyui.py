@@ -13,9 +13,9 @@ from PIL import Image
 
 from headless.client import Client, ClientError
 from headless.comfyui import Server as ComfyUI
-from headless.demo import upload_inputs
 from headless.graph import find_node, read_workflow
 from sedic.bitstream import SedicFile
+from tests.comfyui.inputs import upload_inputs
 
 from .chat_server import GOOD, KEY, completion, failure, serving
 from .small_vlm import llava
