@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 REACH = 1 << 20  # bytes: colours are told before the pixels; an ICC profile of a printer has half of that
@@ -72,16 +73,60 @@ def _of_png(head: bytes) -> dict[str, Any]:
 
 
 def _of_boxes(head: bytes) -> dict[str, Any]:
-    """The first ``colr`` boxes; they lie in the header, which comes before the pixels."""
+    """From the boxes of ISO base media files (ISO/IEC 23008-12) and of JPEG 2000 (ISO/IEC 15444-1)."""
     told: dict[str, Any] = {}
-    for found in re.finditer(rb"colr", head):
-        start, size = found.end(), int.from_bytes(head[found.start() - 4 : found.start()], "big")
-        body = head[start : start + size - 8]
-        if body.startswith(b"nclx") and len(body) >= 11:
-            primaries, transfer = struct.unpack_from(">HH", body, 4)
-            told.setdefault("cicp", CodePoints(primaries, transfer))  # the decoder has brought it to full range
+    for body in _of_jpeg_2000(head) if head.startswith(JPEG_2000) else _of_primary_item(head):
+        if body.startswith(b"nclx") and len(body) >= 8:
+            told.setdefault("cicp", CodePoints(*struct.unpack_from(">HH", body, 4)))  # the decoder gives full range
         elif body[:4] in (b"prof", b"rICC"):
             told.setdefault("icc_profile", body[4:])
-        elif head.startswith(JPEG_2000) and body[:1] == b"\2" and len(body) > 131:  # a restricted ICC profile
+        elif head.startswith(JPEG_2000) and body[:1] in (b"\2", b"\3"):
             told.setdefault("icc_profile", body[3:])
     return told
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The kinds and contents of boxes that follow one another."""
+    position = 0
+    while position + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, position)
+        start = 8
+        if size == 1 and position + 16 <= len(data):
+            start, size = 16, struct.unpack_from(">Q", data, position + 8)[0]
+        end = len(data) if size == 0 else position + max(size, start)
+        yield kind, data[position + start : end]
+        position = end
+
+
+def _of_jpeg_2000(head: bytes) -> list[bytes]:
+    return [body for kind, inner in _boxes(head) if kind == b"jp2h" for name, body in _boxes(inner) if name == b"colr"]
+
+
+def _of_primary_item(head: bytes) -> list[bytes]:
+    """The ``colr`` boxes of the picture that is shown: a phone's HDR map beside it has others."""
+    meta = next((body[4:] for kind, body in _boxes(head) if kind == b"meta"), b"")
+    parts = dict(_boxes(meta))
+    properties = dict(_boxes(parts.get(b"iprp", b"")))
+    items, links = parts.get(b"pitm", b""), properties.get(b"ipma", b"")
+    boxes = list(_boxes(properties.get(b"ipco", b"")))
+    try:
+        primary = struct.unpack_from(">I" if items[0] else ">H", items, 4)[0]
+        numbers = _properties_of(primary, links)
+    except (struct.error, IndexError):
+        return []  # damaged, or not in reach: the decoder says what is wrong
+    return [boxes[n - 1][1] for n in numbers if 0 < n <= len(boxes) and boxes[n - 1][0] == b"colr"]
+
+
+def _properties_of(item: int, links: bytes) -> list[int]:
+    """The numbers, from 1, of an item's properties in an ``ipma`` box."""
+    wide, long = links[0], links[3] & 1
+    (count,) = struct.unpack_from(">I", links, 4)
+    position = 8
+    for _ in range(count):
+        found, number = struct.unpack_from(">IB" if wide else ">HB", links, position)
+        position += 5 if wide else 3
+        row = struct.unpack_from(f">{number}{'H' if long else 'B'}", links, position)
+        position += number << long
+        if found == item:
+            return [value & (0x7FFF if long else 0x7F) for value in row]  # the uppermost bit: essential
+    return []

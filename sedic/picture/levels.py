@@ -71,7 +71,8 @@ def _deep(image: Image.Image, what: str) -> tuple[np.ndarray, Image.Image | None
     if isinstance(key, int) and (values == key).any():
         alpha = Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8))
     tags = getattr(image, "tag_v2", {})
-    levels = to_levels(values, what, bits=tags.get(BITS, (0,))[0] if image.mode != "F" else 0)
+    bits = 16 if image.format == "PPM" else tags.get(BITS, (0,))[0]  # Pillow spreads portable greymaps over 16 bits
+    levels = to_levels(values, what, bits)
     if tags.get(PHOTOMETRIC) == 0:  # WhiteIsZero, which Pillow undoes up to eight bits only
         levels = 255 - levels
     return levels, alpha

@@ -46,12 +46,17 @@ def opened(source: Any, what: str, wrong: str = "is not a picture that can be re
         head = stream.read(REACH)
         stream.seek(0)
         image = _decoded(stream, head, what, wrong)
-        told = told_colours(head)
-        if image.format != "PNG" and (image.info.get("icc_profile") or "icc_profile" in told) and not told_hdr(told):
-            told.pop("cicp", None)  # in the boxes of AVIF and HEIC a profile goes before the code points
-        for key, value in told.items():
-            image.info.setdefault(key, value)
+        add_colours(image, head)
         yield image
+
+
+def add_colours(image: Image.Image, head: bytes) -> None:
+    """Writes into ``info`` what a file's first bytes say of its colours beyond what Pillow reads."""
+    told = told_colours(head)
+    if image.format != "PNG" and (image.info.get("icc_profile") or "icc_profile" in told) and not told_hdr(told):
+        told.pop("cicp", None)  # in the boxes of AVIF and HEIC a profile goes before the code points
+    for key, value in told.items():
+        image.info.setdefault(key, value)
 
 
 def _decoded(stream: Any, head: bytes, what: str, wrong: str) -> Image.Image:

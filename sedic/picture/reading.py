@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from PIL import Image
 from .arrays import is_array, picture_of
 from .bounds import require_size
 from .color import to_srgb
+from .containers import REACH
 from .levels import planes
 from .metadata import Tags, read_tags, tell_dropped, upright
-from .opening import opened
+from .opening import add_colours, opened
 
 UNNAMED = "The picture"
 
@@ -34,6 +36,9 @@ def read_picture(source: Any, metadata: bool = True) -> np.ndarray:
         PictureError: missing, not a picture that can be decoded, or too large.
     """
     if isinstance(source, Image.Image):
+        if source.format and getattr(source, "filename", "") and Path(source.filename).is_file():  # type: ignore[attr-defined]
+            with open(source.filename, "rb") as file:  # type: ignore[attr-defined]
+                add_colours(source, file.read(REACH))
         return to_rgb(source)
     if is_array(source):
         return to_rgb(picture_of(source, UNNAMED))

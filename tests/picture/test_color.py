@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from sedic.picture import PictureError, color
+from sedic.picture import PictureError, color, read_picture
+from sedic.picture.containers import told_colours
 
 from . import made
 from .made import png_of, read
@@ -172,6 +173,38 @@ def test_avifs_code_points_are_obeyed_where_there_is_no_profile(tmp_path):
         pixels, told = read(tmp_path / "a.avif")
         assert near(pixels, wanted, 4)
         assert not told
+
+
+def test_the_colours_of_an_hdr_map_beside_the_picture_are_not_the_pictures(tmp_path):
+    Image.fromarray(PICTURE).save(tmp_path / "a.avif", quality=100)
+    data = (tmp_path / "a.avif").read_bytes()
+    place = data.index(b"ipco")
+    other = struct.pack(">I", 19) + b"colrnclx" + bytes((0, 9, 0, 16, 0, 9, 128))  # a property that no item has
+    end = place - 4 + int.from_bytes(data[place - 4 : place], "big")
+    grown = bytearray(data[:end] + other + data[end:])
+    for box in (b"ipco", b"iprp", b"meta"):
+        at = grown.index(box) - 4
+        grown[at : at + 4] = struct.pack(">I", int.from_bytes(grown[at : at + 4], "big") + len(other))
+    assert told_colours(bytes(grown)) == told_colours(data) == {"cicp": (1, 13, True)}
+
+
+def test_profiles_of_jpeg_2000_are_obeyed(tmp_path):
+    Image.fromarray(PICTURE).save(tmp_path / "a.jp2")
+    data = (tmp_path / "a.jp2").read_bytes()
+    at = data.index(b"colr") - 4
+    box = b"colr\2\0\0" + made.rgb_profile(*WIDE["ProPhoto"])
+    box = struct.pack(">I", 4 + len(box)) + box
+    data = data[:at] + box + data[at + int.from_bytes(data[at : at + 4], "big") :]
+    header = data.index(b"jp2h") - 4
+    size = int.from_bytes(data[header : header + 4], "big") + len(box) - 15
+    (tmp_path / "a.jp2").write_bytes(data[:header] + struct.pack(">I", size) + data[header + 4 :])
+    assert near(read(tmp_path / "a.jp2")[0], made.seen(COLOUR, *WIDE["ProPhoto"]))
+
+
+def test_a_picture_that_pillow_opened_has_its_files_colours(tmp_path):
+    (tmp_path / "a.png").write_bytes(png_of(PICTURE, cicp(12, 13, 0, 1)))
+    with Image.open(tmp_path / "a.png") as image:
+        assert near(read_picture(image).astype(int), made.seen(COLOUR, made.P3, 0))
 
 
 def test_code_points_of_srgb_change_nothing(tmp_path):

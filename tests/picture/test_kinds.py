@@ -88,7 +88,9 @@ def test_portable_greymaps_of_any_depth_keep_their_range(tmp_path):
         levels = RAMP.astype(int) * most // 255
         data = levels.astype(">u2" if most > 255 else np.uint8).tobytes()
         (tmp_path / "a.pgm").write_bytes(b"P5 52 4 %d\n" % most + data)
-        assert np.abs(read(tmp_path / "a.pgm")[0][..., 0] - RAMP).max() <= 1
+        pixels, told = read(tmp_path / "a.pgm")
+        assert np.abs(pixels[..., 0] - RAMP).max() <= 1
+        assert not told
 
 
 TRANSPARENT = [
