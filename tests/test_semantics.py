@@ -124,12 +124,12 @@ def test_prompt_holds_the_name_as_words_of_its_own(name, detail, prompt):
 
 
 def test_mask_is_true_above_half_in_any_mode(tmp_path):
-    levels = np.array([[0, 127, 128, 255]], np.uint8)
+    levels = np.repeat(np.array([[0, 127, 128, 255]], np.uint8), [30, 1, 1, 30], axis=1)  # an edge two pixels wide
     for mode in ("L", "RGB", "RGBA"):
         Image.fromarray(levels).convert(mode).save(tmp_path / "m.png")
-        assert read_mask(tmp_path / "m.png").tolist() == [[False, False, True, True]]
+        assert read_mask(tmp_path / "m.png").tolist() == [[False] * 31 + [True] * 31]
     Image.fromarray(levels > 127).save(tmp_path / "m.png")
-    assert read_mask(tmp_path / "m.png", (4, 1)).tolist() == [[False, False, True, True]]
+    assert read_mask(tmp_path / "m.png", (4, 1)).tolist() == [[False] * 31 + [True] * 31]
 
 
 def test_mask_of_another_size_is_an_error_naming_both(tmp_path):
