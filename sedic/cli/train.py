@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SedicError
+from .speech import Speech
 
 TRAININGS = {  # each a module of sedic.training
     "text": "text.network",
@@ -41,7 +42,7 @@ def add(kinds: Any) -> None:
     command.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, speech: Speech) -> None:
     """Makes shipped weights or tables again."""
     try:
         module = importlib.import_module(f"..training.{TRAININGS[options.what]}", __package__)
