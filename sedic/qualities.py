@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import count
 from typing import Generic, Protocol, TypeVar
+
+from .progress import tell
 
 STEP = 0.04  # natural logarithm of what a step of quality adds to the bytes, until two qualities are known
 SURE, LIKELY = 0.4, 0.8  # of a step: with less to spare the next quality will not fit, most probably; probably
+WHAT = "rate control"
 PATIENCE = 3  # qualities that are tried before the probable is enough
 
 
@@ -76,15 +80,17 @@ class Qualities(Generic[R]):
         """The best of at most so many bytes, or the smallest where none is as small."""
         if self._promised(self._qualities[-1]) is not None:
             return self._at(self._within_promise(most_bytes))
-        tries = 0
-        while True:
+        for tries in count():
             fitting, beyond = self._bracket(most_bytes)
-            if fitting is not None and self._is_best(fitting, beyond, most_bytes, tries):
-                return self._made[fitting]
+            best = fitting
             if fitting is None and beyond <= self._qualities[0]:
-                return self._made[beyond]
+                best = beyond
+            if best is not None and (best == beyond or self._is_best(best, beyond, most_bytes, tries)):
+                tell(WHAT, tries, tries)
+                return self._made[best]
+            tell(WHAT, tries, max(PATIENCE, tries) + 1)
             self._at(self._next(fitting, beyond, most_bytes))
-            tries += 1
+        raise AssertionError("there are finitely many qualities")
 
     def _bracket(self, most_bytes: float) -> tuple[int | None, int]:
         """The best known quality that fits, and the least above it that is known not to; or one above all."""
