@@ -139,7 +139,7 @@ def _write(stream: TextIO | None, text: str, raw: bool = False) -> None:
             stream.flush()
             stream.buffer.write(text.encode("utf-8"))
             stream.buffer.flush()
-        else:
+        elif text:
             stream.write(text)
         stream.flush()
     except OSError as error:
