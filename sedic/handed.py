@@ -82,10 +82,13 @@ def words_of(words: Any, size: tuple[int, int]) -> Semantics:
 def _from_dict(words: Mapping[str, Any], size: tuple[int, int]) -> Semantics:
     """As the JSON reader has it, but for the masks, which need not be files."""
     rows = words.get("objects", [])
-    masks = [row.get("mask") if isinstance(row, Mapping) else None for row in rows] if isinstance(rows, list) else []
-    bare = [{k: v for k, v in row.items() if k != "mask"} if isinstance(row, Mapping) else row for row in rows or []]
+    rows = list(rows) if isinstance(rows, list | tuple) else rows
+    masks, bare = [], rows
+    if isinstance(rows, list):
+        masks = [row.get("mask") if isinstance(row, Mapping) else None for row in rows]
+        bare = [{k: v for k, v in row.items() if k != "mask"} if isinstance(row, Mapping) else row for row in rows]
     try:
-        text = json.dumps({**words, "objects": bare if isinstance(rows, list) else rows})
+        text = json.dumps({**words, "objects": bare})
     except (TypeError, ValueError) as error:
         raise SemanticsError(f"The words hold what no JSON does ({error}); see the example in the README.") from error
     read = Semantics.from_json(text)

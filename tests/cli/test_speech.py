@@ -132,22 +132,26 @@ def test_json_beside_a_file_on_standard_output_is_all_of_standard_error(scene, c
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals as Unix has them")
 def test_bars_have_a_total_and_only_where_someone_watches(monkeypatch):
+    import fcntl
     import pty
+    import select
+    import struct
+    import termios
 
     monkeypatch.setattr("sedic.cli.bars.DELAY", 0)
     main_end, terminal = pty.openpty()
-    shown = []
-    for stream in (open(terminal, "w"), io.StringIO()):
-        monkeypatch.setattr(sys, "stderr", stream)
-        with Bars() as bars, watched_by(bars):
-            for _ in track(range(3), "work"):
-                stream.flush()
-        stream.flush()
-        shown.append(stream)
-    assert "0/3" in os.read(main_end, 4096).decode()
-    assert shown[1].getvalue() == ""
-    shown[0].close()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    unwatched = io.StringIO()
+    with open(terminal, "w") as watched:
+        for stream in (watched, unwatched):
+            monkeypatch.setattr(sys, "stderr", stream)
+            with Bars() as bars, watched_by(bars):
+                list(track(range(3), "work"))
+        watched.flush()
+        assert select.select([main_end], [], [], 10)[0], "nothing was drawn"
+        assert "0/3" in os.read(main_end, 4096).decode()
     os.close(main_end)
+    assert unwatched.getvalue() == ""
 
 
 def test_long_work_tells_how_much_there_is(monkeypatch):
