@@ -16,13 +16,21 @@ unix = pytest.mark.skipif(os.name == "nt", reason="modes and links as Unix has t
 def test_two_writers_of_one_file_do_not_tear_it(tmp_path):
     path = tmp_path / "o"
     contents = [bytes([n]) * 200_000 for n in range(4)]
-    writers = [threading.Thread(target=lambda c=c: [output.write(path, c) for _ in range(20)]) for c in contents]
+    done: list[bytes] = []
+
+    def keep_writing(content: bytes) -> None:
+        for _ in range(20):
+            output.write(path, content)
+        done.append(content)
+
+    writers = [threading.Thread(target=keep_writing, args=(content,)) for content in contents]
     output.write(path, contents[0])
     for writer in writers:
         writer.start()
     seen = set()
     while any(writer.is_alive() for writer in writers):
         seen.add(path.read_bytes())
+    assert set(done) == set(contents), "one got in the other's way"
     assert seen <= set(contents)
     assert [p.name for p in tmp_path.iterdir()] == ["o"]
 
