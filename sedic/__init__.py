@@ -9,8 +9,9 @@ import os
 
 from . import pillow_plugin
 from .bitstream import BitstreamError, Hints, SedicFile, StreamReader
-from .codec import decode, encode, load_models
+from .codec import decode, encode, load_models, to_pixels
 from .errors import SedicError
+from .restoration.settings import Settings
 from .semantics import Limits, SceneObject, Semantics
 
 __version__ = "0.1.0"
@@ -41,9 +42,11 @@ __all__ = [
     "SedicError",
     "SedicFile",
     "Semantics",
+    "Settings",
     "StreamReader",
     "decode",
     "encode",
     "load_models",
     "open",
+    "to_pixels",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from .bitstream import BitstreamError, Hints, SedicFile
 from .bitstream.mask import MaskChoice
 from .budget import fit
 from .errors import SedicError
+from .handed import words_of
+from .picture import read_picture
+from .qualities import OnlyOne, Qualities
 from .reference.registry import DEFAULT_CODEC, CodecError, ReferenceCodec, codec_by_id, parse_reference
 from .semantics import Limits, Semantics
 
@@ -68,7 +72,7 @@ def encode_reference(image: np.ndarray, reference: str = DEFAULT_CODEC, models: 
 
 def reference_within(image: np.ndarray, name: str, most_bytes: int, models: Path | None = None) -> Reference:
     """The best reference of at most so many bytes by the codec called ``name``; its smallest where none is as small."""
-    return _CodecReferences(image, parse_reference(name, models)[0]).within(most_bytes)
+    return _references(image, parse_reference(name, models)[0]).within(most_bytes)
 
 
 def _encode(image: np.ndarray, codec: ReferenceCodec, quality: int) -> Reference:
@@ -93,9 +97,23 @@ def pack(
     )
 
 
+def check_request(reference: str, target_bpp: float | None, models: Path | None = None) -> None:
+    """Told before the work: a reference codec that does not exist, or a quality beside a budget that chooses it.
+
+    Raises:
+        SedicError: one of these.
+    """
+    codec, _ = parse_reference(reference, models)
+    if target_bpp is not None and ":" in reference:
+        raise SedicError(
+            f"The budget of {target_bpp} bpp (--target-bpp) chooses the reference's quality, and {reference} names "
+            f"one; write {codec.name} alone, or leave the budget out."
+        )
+
+
 def encode(
-    image: np.ndarray,
-    semantics: Semantics,
+    image: Any,
+    semantics: Any = Semantics(),
     reference: str = DEFAULT_CODEC,
     limits: Limits = Limits(),
     target_bpp: float | None = None,
@@ -106,9 +124,9 @@ def encode(
     """Encodes a picture.
 
     Args:
-        image: (H, W, 3) uint8.
-        semantics: words, and masks of the picture's size, in any form that :func:`.semantics.read_mask` takes; cut to
-            the limits with a warning.
+        image: a path, a PIL picture, or (H, W, 3) uint8; see :func:`.picture.read_picture`.
+        semantics: words, and masks of the picture's size: a string, a dict or Semantics, see :func:`.handed.words_of`;
+            cut to the limits with a warning.
         reference: ``NAME[:QUALITY]``.
         limits: most objects and words.
         target_bpp: of the whole file at most; objects and words that bring less than they cost are left out, with a
@@ -120,61 +138,26 @@ def encode(
     Raises:
         SedicError: the picture, the semantics or the budget cannot be used.
     """
-    semantics = semantics.limited(limits).with_masks((image.shape[1], image.shape[0]))
+    check_request(reference, target_bpp, models)
+    image = read_picture(image)
+    size = image.shape[1], image.shape[0]
+    semantics = words_of(semantics, size).limited(limits).with_masks(size)
     codec, quality = parse_reference(reference, models)
     if target_bpp is None:
         return pack(_encode(image, codec, quality), semantics, hints, masks)
-    return fit(semantics, target_bpp, _CodecReferences(image, codec), lambda r, s: pack(r, s, hints, masks))
+    return fit(semantics, target_bpp, _references(image, codec), lambda r, s: pack(r, s, hints, masks))
 
 
-class _CodecReferences:
-    """The references of one picture by one codec, in order of quality; see :class:`sedic.budget.References`."""
-
-    def __init__(self, image: np.ndarray, codec: ReferenceCodec) -> None:
-        self._image, self._codec = image, codec
-        self._made: dict[int, Reference] = {}
-        self._least = codec.least_quality(image)
-
-    @property
-    def smallest(self) -> Reference:
-        return self._at(self._least)
-
-    @property
-    def most_bytes(self) -> float:
-        return self._takes(self._codec.qualities[-1])
-
-    def within(self, most_bytes: float) -> Reference:
-        """The best of at most so many bytes: by the codec's promise where it gives one, else by trying."""
-        low, high = self._least, self._codec.qualities[-1]
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._takes(middle) <= most_bytes:
-                low = middle
-            else:
-                high = middle - 1
-        return self._at(low)
-
-    def _takes(self, quality: int) -> int:
-        """Bytes, by the codec's promise where it gives one: only then nothing is coded for it."""
-        promised = self._codec.most_bytes(quality, (self._image.shape[1], self._image.shape[0]))
-        return len(self._at(quality).data) if promised is None else promised
-
-    def _at(self, quality: int) -> Reference:
-        if quality not in self._made:
-            self._made[quality] = _encode(self._image, self._codec, quality)
-        return self._made[quality]
-
-
-class _OneReference:
-    """A reference that is there already."""
-
-    def __init__(self, reference: Reference) -> None:
-        self.smallest = reference
-        self.most_bytes: float = len(reference.data)
-
-    def within(self, most_bytes: float) -> Reference:
-        """That one."""
-        return self.smallest
+def _references(image: np.ndarray, codec: ReferenceCodec, known: Reference | None = None) -> Qualities[Reference]:
+    """The references of a picture by a codec, of which one may be coded already."""
+    least, size = codec.least_quality(image), (image.shape[1], image.shape[0])
+    return Qualities(
+        lambda quality: _encode(image, codec, quality),
+        range(least, codec.qualities[-1] + 1),
+        max(least, codec.default_quality),
+        lambda quality: codec.most_bytes(quality, size),
+        {known.quality: known} if known else None,
+    )
 
 
 def pack_within(
@@ -200,9 +183,11 @@ def pack_within(
     Raises:
         BudgetError: not even the smallest file fits; says what does.
     """
-    references = (
-        _OneReference(reference) if image is None else _CodecReferences(image, codec_by_id(reference.codec_id, models))
-    )
+    references: Qualities[Reference] | OnlyOne[Reference] = OnlyOne(reference)
+    if image is not None:
+        codec = codec_by_id(reference.codec_id, models)
+        known = reference if reference.fingerprint == codec.fingerprint(reference.quality) else None
+        references = _references(image, codec, known)
     return fit(semantics, target_bpp, references, lambda r, s: pack(r, s, hints, masks))
 
 
@@ -242,18 +227,42 @@ def settings_of(file: SedicFile, settings: Settings) -> Settings:
 
 
 def decode(
-    file: SedicFile,
-    models: Models,
-    settings: Settings,
+    file: SedicFile | str | os.PathLike[str],
+    models: Models | None = None,
+    settings: Settings | None = None,
     until: str = "final",
     progress: Any = None,
     weights: Path | None = None,
 ) -> Iterator[Stage]:
-    """Algorithm 1 on a file, with whatever words and masks have arrived; see :func:`.restoration.stages.decode`."""
+    """Algorithm 1 on a file, with whatever words and masks have arrived; see :func:`.restoration.stages.decode`.
+
+    Args:
+        file: or its path.
+        models: from :func:`load_models`; None takes the embedded ones.
+        settings: None takes those that suit the models, with the file's hints.
+        until: ``object`` or ``final``.
+        progress: given a stage's name, returns what is told about its steps.
+        weights: folder of reference codecs' weights.
+
+    Returns:
+        The stages as they are done; :func:`to_pixels` makes pixels of a stage's ``image``.
+
+    Raises:
+        SedicError: the file, or what it needs, cannot be used.
+    """
     from .restoration import stages
 
+    if until not in ("object", "final"):
+        raise SedicError(f"A file is restored until 'object' or 'final', not {until!r}; the reference is what Pillow's "
+                         "Image.open shows of it.")  # fmt: skip
+    if not isinstance(file, SedicFile):
+        file = SedicFile.read(file)
     image = to_image(reference_of(file).picture(weights))
-    yield from stages.decode(models, image, file.semantics, settings, until, progress)
+    if models is None:
+        models = load_models()
+    if settings is None:
+        settings = settings_of(file, default_settings("embedded" if getattr(models, "embedded", False) else ""))
+    return stages.decode(models, image, file.semantics, settings, until, progress)
 
 
 def to_image(pixels: np.ndarray) -> Any:
@@ -301,6 +310,6 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
         return read_folder(Path(where), device).in_precision(precision)
     parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}
     models = DiffusersModels(
-        **parts, tokenizer=embedded.tokenizer(), prediction=embedded.PREDICTION, latent_condition=True
+        **parts, tokenizer=embedded.tokenizer(), prediction=embedded.PREDICTION, latent_condition=True, embedded=True
     )
     return models.in_precision(precision)

@@ -1,5 +1,7 @@
 """Pillow opens ``.sedic`` files: ``Image.open("x.sedic")`` is the reference, with the words in ``info``.
 
+It writes them, too: ``image.save("x.sedic", words="red barn: weathered boards")`` is :func:`sedic.encode`.
+
 Importing ``sedic`` registers it; Pillow has no entry points, so a program that is to open such files imports ``sedic``
 once. The restoration by diffusion models is ``sedic decode``; here nothing but the reference's codec runs, and only
 when pixels are asked for.
@@ -9,7 +11,8 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
+import warnings
+from typing import IO, Any
 
 from PIL import Image, ImageFile
 
@@ -67,8 +70,38 @@ class SedicImageFile(ImageFile.ImageFile):
         return super().load()
 
 
+def _save(image: Image.Image, stream: IO[bytes], name: str | bytes) -> None:
+    """What ``image.save`` calls; ``words``, ``reference`` and ``target_bpp`` go to :func:`sedic.encode`.
+
+    A picture that was opened from a ``.sedic`` file keeps its words where none are given; its masks are gone.
+
+    Raises:
+        OSError: picture, words or budget cannot be used.
+    """
+    from .codec import encode
+    from .errors import SedicError
+
+    options = dict(image.encoderinfo)
+    words = options.pop("words", None)
+    if words is None and image.info.get("semantics"):
+        words = image.info["semantics"]
+        if isinstance(image, SedicImageFile) and any(o.mask is not None for o in image.sedic.semantics.objects):
+            warnings.warn(
+                "A .sedic file's words are kept and its masks are not; copy the file, or use sedic.encode.",
+                stacklevel=4,
+            )
+    unknown = ", ".join(sorted(set(options) - {"reference", "target_bpp"}))
+    if unknown:
+        raise OSError(f"A .sedic file is saved with words, reference and target_bpp, not with {unknown}; leave it out.")
+    try:
+        stream.write(encode(image, words, **options).to_bytes())
+    except SedicError as error:
+        raise OSError(str(error)) from error  # what Pillow's callers catch
+
+
 def register() -> None:
     """Tells Pillow; a second time changes nothing."""
     Image.register_open(FORMAT, SedicImageFile, lambda prefix: prefix.startswith(MAGIC))
+    Image.register_save(FORMAT, _save)
     Image.register_extension(FORMAT, ".sedic")
     Image.register_mime(FORMAT, "image/x-sedic")

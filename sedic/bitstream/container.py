@@ -7,11 +7,10 @@ end anywhere; what is whole up to there is read.
 from __future__ import annotations
 
 import os
-import uuid
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
+from .. import output
 from ..semantics import SceneObject, Semantics
 from . import mask, text
 from .coder import BitstreamError
@@ -151,16 +150,30 @@ class SedicFile:
             BitstreamError: see :meth:`to_bytes`, or the disk says no.
         """
         data = self.to_bytes()
-        path = Path(path)
-        temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
         try:
-            try:
-                temporary.write_bytes(data)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        except OSError as error:
-            raise BitstreamError(f"{path} cannot be written ({error.strerror}); name another place.") from error
+            output.write(path, data)
+        except output.OutputError as error:
+            raise BitstreamError(str(error)) from error.__cause__
+
+    @property
+    def written(self) -> Semantics:
+        """The semantics as a reader of the file will have them; of a whole file only.
+
+        Its masks are on their grids: written again, nothing has to be chosen for them.
+        """
+        _ = self._pieces
+        return Semantics(self.semantics.overall, tuple(self.__dict__.get("_stored", self.semantics.objects)))
+
+    def with_reference(self, reference: bytes, quality: int, fingerprint: bytes) -> SedicFile:
+        """The same words and masks, which are not coded again, behind another reference of the same codec."""
+        assert self.reference is not None
+        file = replace(self, reference=reference, quality=quality, fingerprint=fingerprint, semantics=self.written)
+        if len(self.reference) - len(reference) <= self.__dict__.get("_spare_bytes", 0):
+            payload = frame(reference, 0)
+            new = file._header.to_bytes()
+            pieces = [(Section("header", len(new)), new), (Section("reference", len(payload)), payload)]
+            file.__dict__["_pieces"] = pieces + self._pieces[2:]
+        return file
 
     @cached_property
     def _pieces(self) -> list[tuple[Section, bytes]]:
@@ -171,8 +184,9 @@ class SedicFile:
                 raise
             return self._written(replace(self.mask_choice, cell=QUICK_CELL))
 
-    def _written(self, masks: mask.MaskChoice) -> list[tuple[Section, bytes]]:
-        header = Header(
+    @property
+    def _header(self) -> Header:
+        return Header(
             width=self.width,
             height=self.height,
             codec_id=self.codec_id,
@@ -183,6 +197,9 @@ class SedicFile:
             text_coder=self.text_coder,
             mask_coder=self.mask_coder,
         )
+
+    def _written(self, masks: mask.MaskChoice) -> list[tuple[Section, bytes]]:
+        header = self._header
         data = header.to_bytes()
         pieces = [(Section("header", len(data)), data)]
         if self.reference is None:
@@ -195,4 +212,5 @@ class SedicFile:
             payload, text_bytes = writer.write(content)
             framed = frame(payload, number)
             pieces.append((describe(name, len(framed), len(payload), text_bytes), framed))
+        self.__dict__.update(_stored=writer.stored, _spare_bytes=writer.spare_bytes)
         return pieces

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -88,6 +88,8 @@ class Sections:
         self._texts: TextCoder = TEXT_CODERS.make(header.text_coder)
         self._masks: MaskCoder = MASK_CODERS.make(header.mask_coder, header.width, header.height)
         self._work = self._bytes = 0
+        self.stored: list[SceneObject] = []  # the objects written so far, as a reader will have them
+        self.spare_bytes = MOST_PAYLOAD  # by so many the reference could be shorter and the work still be allowed
 
     def prepare(self, objects: Sequence[SceneObject], choice: MaskChoice) -> None:
         """Told before the first object is written: all of them, with masks that do not overlap."""
@@ -114,9 +116,10 @@ class Sections:
         text_bytes = len(encoder.finish())
         grid = stored_grid(content, self._header)
         if grid is None:
-            self._masks.write(encoder, content.mask)
+            grid = self._masks.write(encoder, content.mask)
         else:
             self._masks.write_grid(encoder, grid)
+        self.stored.append(self._as_read(content.name, content.detail, grid))
         payload = encoder.finish()
         self._count(payload, encoder.work)
         return payload, text_bytes
@@ -141,14 +144,16 @@ class Sections:
             detail = self._texts.read(decoder, DETAIL)
             text_bytes = len(decoder.again())
             grid = self._masks.read(decoder)
-            if grid is None:
-                content = SceneObject(name, detail)
-            else:
-                content = StoredObject.of(name, detail, grid, partial(self._masks.picture, grid), self._header)
+            content = self._as_read(name, detail, grid)
         if decoder.again() != payload:
             raise BitstreamError("The coded bytes are not those that this content has; fetch the file again.")
         self._work += decoder.work
         return content, text_bytes
+
+    def _as_read(self, name: str, detail: str, grid: Any | None) -> SceneObject:
+        if grid is None:
+            return SceneObject(name, detail)
+        return StoredObject.of(name, detail, grid, partial(self._masks.picture, grid), self._header)
 
     def _count(self, payload: bytes, work: int) -> None:
         self._bytes += len(payload)
@@ -158,6 +163,7 @@ class Sections:
                 "The words or masks repeat themselves so much that a short file would take too long to read; "
                 "shorten the texts or leave out objects."
             )
+        self.spare_bytes = min(self.spare_bytes, (self._most_work() - self._work) // max(1, WORK_PER_BYTE))
 
     def _most_work(self) -> int:
         return BASE_WORK + WORK_PER_BYTE * self._bytes
@@ -201,6 +207,17 @@ def unframe(data: bytes | bytearray, position: int, number: int) -> tuple[bytes,
     if check != _check_value(payload, number):
         raise BitstreamError("A section's check value does not fit its bytes; fetch the file again.")
     return payload, start + length + 1
+
+
+def reworded(content: SceneObject, detail: str) -> SceneObject:
+    """The same object with another detail; a grid that it was read with stays."""
+    if not isinstance(content, StoredObject):
+        return replace(content, detail=detail)
+    other = StoredObject(content.name, detail)
+    state = {name: value for name, value in content.__dict__.items() if name != "detail"}
+    del other.__dict__["mask"]  # the constructor's None, where nothing is drawn yet
+    other.__dict__.update(state)
+    return other
 
 
 def stored_grid(content: SceneObject, header: Header) -> Any | None:

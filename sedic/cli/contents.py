@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from ..bitstream import SedicFile, mask, text
-from ..errors import SedicError
-from .files import make_folder
+from . import files
+from .speech import Speech
 
 
 def add(kinds: Any) -> None:
     """Adds the commands to an argparse parser's subparsers."""
     shown = kinds.add_parser("info", help="what a file holds and what each part costs")
-    shown.add_argument("file", type=Path)
-    shown.add_argument("--json", action="store_true")
+    shown.add_argument("file", type=files.name, help="a .sedic file, or - for standard input")
+    shown.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     shown.set_defaults(run=info)
 
     unpacked = kinds.add_parser("unpack", help="reference, words and masks as ordinary files")
-    unpacked.add_argument("file", type=Path)
+    unpacked.add_argument("file", type=files.name, help="a .sedic file, or - for standard input")
     unpacked.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    unpacked.add_argument("--json", action="store_true", help="one JSON object")
     unpacked.add_argument("--weights", type=Path, metavar="DIR", help="weights of reference codecs that need any")
     unpacked.set_defaults(run=unpack)
 
@@ -53,14 +54,11 @@ def description(file: SedicFile) -> dict[str, Any]:
     return result
 
 
-def info(options: argparse.Namespace) -> None:
+def info(options: argparse.Namespace, speech: Speech) -> None:
     """Prints what a file holds."""
-    facts = description(SedicFile.read(options.file))
-    if options.json:
-        print(json.dumps(facts, ensure_ascii=False, indent=1))
-        return
+    facts = description(files.read_sedic(options.file))
     codec = facts["reference"]
-    print(f"{facts['width']}×{facts['height']}, {facts['bytes']} bytes, {facts['bpp']:.4f} bpp")
+    speech.say(f"{facts['width']}×{facts['height']}, {facts['bytes']} bytes, {facts['bpp']:.4f} bpp")
     for section in facts["sections"]:
         split = f"  (words {section['text_bytes']}, mask {section['mask_bytes']})" if "text_bytes" in section else ""
         name = (
@@ -68,37 +66,41 @@ def info(options: argparse.Namespace) -> None:
             if section["name"] == "reference"
             else section["name"]
         )
-        print(f"  {name:<20}{section['bytes']:>6} bytes{split}")
+        speech.say(f"  {name:<20}{section['bytes']:>6} bytes{split}")
     if facts["semantics"]["overall"]:
-        print(f"  {facts['semantics']['overall']}")
+        speech.say(f"  {facts['semantics']['overall']}")
     for row in facts["semantics"]["objects"]:
-        print(f"  {row['name']}: {row['detail']}")
+        speech.say(f"  {row['name']}: {row['detail']}")
     if "missing" in facts:
         for name in facts["missing_sections"]:
-            print(f"  {name:<20}missing")
-        print(f"  {facts['missing']}")
+            speech.say(f"  {name:<20}missing")
+        speech.say(f"  {facts['missing']}")
+    speech.json(facts)
 
 
-def unpack(options: argparse.Namespace) -> None:
+def unpack(options: argparse.Namespace, speech: Speech) -> None:
     """Writes a file's parts as ordinary files."""
-    from .. import codec
+    from .. import codec, output
     from ..picture import write_picture
 
-    file = SedicFile.read(options.file)
-    make_folder(options.output)
+    file = files.read_sedic(options.file)
+    files.check_folder(options.output)
+    masks = [o.mask for o in file.semantics.objects]
+    names = [None if m is None else f"object{j}.png" for j, m in enumerate(masks, 1)]
+    reference, words = options.output / "reference.png", options.output / "semantics.json"
+    drawn = [(options.output / n, m) for n, m in zip(names, masks, strict=True) if n is not None and m is not None]
+    written = [reference, words, *(path for path, _ in drawn)]
+    if options.output.is_dir():
+        for path in written:
+            files.check_output(path, [options.file], hides=True)
+    files.make_folder(options.output)
     try:
-        write_picture(options.output / "reference.png", codec.reference_of(file).picture(options.weights))
+        write_picture(reference, codec.reference_of(file).picture(options.weights))
     finally:
         # A reference that cannot be decoded here takes nothing from the words and masks.
-        names: list[str | None] = []
-        for j, o in enumerate(file.semantics.objects, 1):
-            names.append(None if o.mask is None else f"object{j}.png")
-            if o.mask is not None:
-                write_picture(options.output / f"object{j}.png", o.mask.astype("uint8") * 255)
-        path = options.output / "semantics.json"
-        try:
-            path.write_text(file.semantics.to_json(names) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise SedicError(f"{path} cannot be written ({error}); name a writable folder.") from error
+        for path, pixels in drawn:
+            write_picture(path, pixels.astype("uint8") * 255)
+        output.write(words, (file.semantics.to_json(names) + "\n").encode())
     if file.missing:
         warnings.warn(file.missing, stacklevel=2)
+    speech.json({"files": [str(path) for path in written], "missing_sections": list(file.missing_sections)})

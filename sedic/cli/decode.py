@@ -8,62 +8,123 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import threads
 from ..bitstream import SedicFile
-from .files import make_folder
+from ..errors import SedicError
+from . import files
+from .bars import Bars
+from .speech import Speech
 from .switches import add_switches, settings_from
 
 
 def add(kinds: Any) -> None:
     """Adds the command to an argparse parser's subparsers."""
     command = kinds.add_parser("decode", help=".sedic to picture")
-    command.add_argument("file", type=Path)
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
+    command.add_argument("file", type=files.name, help="a .sedic file, or - for standard input")
+    command.add_argument(
+        "-o", "--output", type=files.name, required=True, metavar="OUT.png", help="- is standard output, as PNG"
+    )
     command.add_argument("--stages", type=Path, metavar="DIR", help="also write the picture after each stage there")
     command.add_argument("--until", choices=("reference", "object", "final"), default="final")
+    command.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     add_switches(command)
     command.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
-    """A file to a picture, stage by stage."""
+def run(options: argparse.Namespace, speech: Speech) -> None:
+    """A file to a picture, stage by stage; the output's name is taken once, when its picture is there."""
     threads.share()
     from .. import codec
-    from ..picture import write_picture
+    from ..picture import picture_bytes, write_picture
 
     threads.adapt()
-    file = SedicFile.read(options.file)
+    file = files.read_sedic(options.file)
+    stage_files = _checked(options, file)
     if file.missing:
         warnings.warn(file.missing, stacklevel=2)
     settings = codec.settings_of(file, codec.default_settings(options.models))
     settings = settings_from(options, settings)
     picture = codec.reference_of(file).picture(options.weights)
-    if options.stages:
-        make_folder(options.stages)
-        write_picture(options.stages / "reference.png", picture)
-    if options.until == "reference":
-        write_picture(options.output, picture)
-        return
-    models = codec.load_models(options.models, options.device, options.precision)
-    # Written before the long part, so that whatever goes wrong in it, there is a picture.
-    write_picture(options.output, picture)
-    started = time.monotonic()
-    for stage in codec.decode(file, models, settings, options.until, _progress, options.weights):
-        picture = codec.to_pixels(stage.image)
+    done: list[dict[str, Any]] = []
+
+    def keep(name: str, seconds: float) -> None:
+        done.append({"name": name, "seconds": round(seconds, 3)})
         if options.stages:
-            write_picture(options.stages / f"{stage.name}.png", picture)
-        write_picture(options.output, picture)
-        print(f"{stage.name}: {time.monotonic() - started:.1f} s")
-        threads.adapt()
+            write_picture(stage_files[name], picture)
+            done[-1]["file"] = str(stage_files[name])
+
+    if options.stages:
+        files.make_folder(options.stages)
+    keep("reference", 0.0)
+    if options.until != "reference":
+        models = codec.load_models(options.models, options.device, options.precision)
         started = time.monotonic()
+        with Bars() as bars:
+            told = _progress(bars, settings.object_steps, settings.overall_steps)
+            for stage in codec.decode(file, models, settings, options.until, told, options.weights):
+                picture = codec.to_pixels(stage.image)
+                keep(stage.name, time.monotonic() - started)
+                speech.say(f"{stage.name}: {time.monotonic() - started:.1f} s")
+                threads.adapt()
+                started = time.monotonic()
+        if len(done) == 1:
+            warnings.warn("No object has a mask, so the picture is the reference.", stacklevel=2)
+    _write(options.output, picture, picture_bytes)
+    speech.json(
+        {
+            "output": str(options.output),
+            "width": file.width,
+            "height": file.height,
+            "until": options.until,
+            "seed": settings.seed,
+            "stages": done,
+            "missing_sections": list(file.missing_sections),
+        }
+    )
 
 
-def _progress(name: str) -> Any:
-    from tqdm import tqdm
+def _checked(options: argparse.Namespace, file: SedicFile) -> dict[str, Path]:
+    """The stages' files; told before the work: outputs that cannot be written, or would replace what they should not.
 
-    bar = tqdm(desc=name, unit="step", leave=False, disable=None)  # only where someone watches
+    Raises:
+        SedicError: one of these.
+    """
+    from ..picture import picture_format
 
-    def tell(step: int, denoised: Any, x: Any) -> None:
-        bar.update(step + 1 - bar.n)  # a stage that is run again begins anew
+    files.check_output(options.output, [options.file], hides=True)
+    if isinstance(options.output, Path):
+        picture_format(options.output)
+    if not options.stages:
+        return {}
+    files.check_folder(options.stages)
+    names = ["reference", *(f"object{j}" for j in range(1, len(file.semantics.objects) + 1)), "final"]
+    paths = {name: options.stages / f"{name}.png" for name in names}
+    for name, path in paths.items():
+        if options.stages.is_dir():
+            files.check_output(path, [options.file], hides=True)
+        if not name.startswith(options.until) and files.same(path, options.output):
+            raise SedicError(f"{options.output} is where --stages keeps the picture of {name}; name another output.")
+    return paths
 
-    return tell
+
+def _write(target: files.Name, picture: np.ndarray, picture_bytes: Any) -> None:
+    from ..picture import PictureError, picture_format
+
+    format = picture_format(target) if isinstance(target, Path) else "PNG"
+    try:
+        files.write(target, picture_bytes(picture, format, str(target)))
+    except SedicError as error:
+        raise PictureError(str(error)) from error.__cause__
+
+
+def _progress(bars: Bars, object_steps: int, overall_steps: int) -> Any:
+    """What :func:`sedic.codec.decode` tells of each stage, as bars with the stage's steps."""
+
+    def stage(name: str) -> Any:
+        total = overall_steps if name == "final" else object_steps
+        bars(name, 0, total)
+        return lambda step, denoised, x: bars(name, step + 1, total)
+
+    return stage

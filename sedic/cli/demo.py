@@ -9,6 +9,7 @@ from typing import Any
 from ..demo import PHOTOGRAPH, SEMANTICS
 from . import compare, contents, decode, encode
 from .files import make_folder
+from .speech import Speech
 
 
 def add(kinds: Any) -> None:
@@ -18,7 +19,7 @@ def add(kinds: Any) -> None:
     command.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, speech: Speech) -> None:
     """Encodes, shows, decodes and compares the shipped photograph."""
     make_folder(options.output)
     file = options.output / f"{PHOTOGRAPH.stem}.sedic"
@@ -33,6 +34,6 @@ def run(options: argparse.Namespace) -> None:
     for command in (encode, contents, decode, compare):
         command.add(kinds)
     for step in steps:
-        print("sedic " + " ".join(step))
+        speech.say("sedic " + " ".join(step))
         chosen = parser.parse_args(step)
-        chosen.run(chosen)
+        chosen.run(chosen, speech)

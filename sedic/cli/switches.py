@@ -40,7 +40,7 @@ def add_switches(parser: argparse.ArgumentParser) -> None:
 
     stages = parser.add_argument_group("stages (Algorithm 1)")
     steps = f"default: {plain.object_steps}, and fewer for the embedded models"
-    stages.add_argument("--preview", action="store_true", help=f"for a quick look: {PREVIEW:.0%} of the default steps")
+    stages.add_argument("--preview", action="store_true", help=f"for a quick look: {PREVIEW:.0%}% of the default steps")
     stages.add_argument("--object-steps", type=int, metavar="N", help=steps)
     stages.add_argument("--overall-steps", type=int, metavar="N", help=f"default: {plain.overall_steps}, likewise")
     stages.add_argument(
@@ -61,7 +61,7 @@ def add_switches(parser: argparse.ArgumentParser) -> None:
         "--color-fix", action=argparse.BooleanOptionalAction,
         help="put every stage's coarse colours back to the reference's; default: for the embedded models",
     )  # fmt: skip
-    stages.add_argument("--seed", type=int, metavar="N", help="default: the file's")
+    stages.add_argument("--seed", type=int, metavar="N", help="of the noise, 0 or more; default: the file's")
 
     guidance = parser.add_argument_group("attention guidance (Eqs. 2 and 3)")
     guidance.add_argument("--no-guidance", action="store_true", help="leave it out")

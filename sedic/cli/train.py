@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import threads
 from ..errors import SedicError
+from .speech import Speech
 
 TRAININGS = {  # each a module of sedic.training
     "text": "text.network",
@@ -42,7 +43,7 @@ def add(kinds: Any) -> None:
     command.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, speech: Speech) -> None:
     """Makes shipped weights or tables again."""
     threads.share()
     try:

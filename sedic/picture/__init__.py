@@ -9,6 +9,16 @@ says which part of a mask is meant. docs/pictures-and-masks.md is the table of k
 from .bounds import MOST_PIXELS, MOST_SIDE, PictureError
 from .masks import read_mask
 from .reading import read_picture, to_rgb
-from .writing import write_picture
+from .writing import picture_bytes, picture_format, write_picture
 
-__all__ = ["MOST_PIXELS", "MOST_SIDE", "PictureError", "read_mask", "read_picture", "to_rgb", "write_picture"]
+__all__ = [
+    "MOST_PIXELS",
+    "MOST_SIDE",
+    "PictureError",
+    "picture_bytes",
+    "picture_format",
+    "read_mask",
+    "read_picture",
+    "to_rgb",
+    "write_picture",
+]

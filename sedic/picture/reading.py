@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .arrays import is_array, picture_of
-from .bounds import require_size
+from .bounds import PictureError, require_size
 from .color import to_srgb
 from .containers import REACH
 from .levels import planes
@@ -42,7 +42,10 @@ def read_picture(source: Any, metadata: bool = True) -> np.ndarray:
         return to_rgb(source)
     if is_array(source):
         return to_rgb(picture_of(source, UNNAMED))
-    what = fspath(source) if isinstance(source, str | PathLike) else UNNAMED
+    if not isinstance(source, str | PathLike) and not hasattr(source, "read"):
+        raise PictureError(f"The picture is a {type(source).__name__}; give a path, a Pillow picture or an array.")
+    name = fspath(source) if isinstance(source, str | PathLike) else getattr(source, "name", None)
+    what = name if isinstance(name, str) else UNNAMED
     with opened(source, what) as image:
         tags = read_tags(image, what)
         if metadata:

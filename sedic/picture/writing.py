@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from .. import output
 from .bounds import PictureError
 
 
@@ -16,11 +18,36 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
     Raises:
         PictureError: the folder cannot be written to, or the ending names no picture format.
     """
-    partial = path.parent / f".{path.name}.partial{path.suffix}"
+    data = picture_bytes(pixels, picture_format(path), str(path))
     try:
-        Image.fromarray(pixels).save(partial)
-        partial.replace(path)
-    except (OSError, ValueError, KeyError) as error:  # KeyError: a format that Pillow reads only
-        if partial.exists():
-            partial.unlink()
-        raise PictureError(f"{path} cannot be written ({error}); name a writable folder and end in .png.") from error
+        output.write(path, data)
+    except output.OutputError as error:
+        raise PictureError(str(error)) from error.__cause__
+
+
+def picture_bytes(pixels: np.ndarray, format: str, name: str = "The picture") -> bytes:
+    """(H, W, 3) or (H, W) uint8 as a file of one of Pillow's formats; ``name`` is for the error.
+
+    Raises:
+        PictureError: the format does not hold it.
+    """
+    stream = io.BytesIO()
+    try:
+        Image.fromarray(pixels).save(stream, format)
+    except (OSError, ValueError, KeyError) as error:
+        raise PictureError(f"{name} cannot be written as {format} ({error}); end in .png.") from error
+    return stream.getvalue()
+
+
+def picture_format(path: Path) -> str:
+    """Pillow's name of the format that a path's ending names; PNG for devices, FIFOs and the like without one.
+
+    Raises:
+        PictureError: the ending names no picture format, or one that cannot be written.
+    """
+    format = Image.registered_extensions().get(path.suffix.lower())
+    if format in Image.SAVE and path.suffix.lower() != ".sedic":
+        return str(format)
+    if output.is_stream(path):
+        return "PNG"
+    raise PictureError(f"{path} cannot be written: its ending names no format of pictures; end in .png.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
+from ..bitstream.header import MOST_SEED
 from ..errors import SedicError
 from .solvers import solver_named
 from .words import ORDERS, TOKENS, in_order
@@ -65,6 +67,8 @@ class GuidanceSettings:
             raise SedicError(f"The step size eta is {self.eta}; it must be 0 or more.")
         if not 0 <= self.t_prime <= 1:
             raise SedicError(f"The fraction t_prime is {self.t_prime}; it must lie between 0 and 1.")
+        if math.isnan(self.threshold):
+            raise SedicError("The threshold of the energy is no number; give one, say 0.2.")
         if CONTROL_LAYERS in self.layers and not self.through_control:
             raise SedicError(
                 "The ControlNet's own layers are read with a gradient through the ControlNet; turn that on, or leave "
@@ -142,6 +146,11 @@ class Settings:
         ):
             if value not in choices:
                 raise SedicError(f"The {name} {value!r} does not exist; use one of {', '.join(choices)}.")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise SedicError(f"The seed is {self.seed}; it must be 0 to {MOST_SEED}.")
+        for scale in (self.object_scale, self.overall_scale, *self.object_scales):
+            if not math.isfinite(scale):
+                raise SedicError(f"The scale of classifier-free guidance is {scale}; give a number, say 3.5.")
         if not 0 < self.strength <= 1:
             raise SedicError(f"The strength {self.strength} is out of range; it lies above 0 and is at most 1.")
         if self.soft_edge < 0:

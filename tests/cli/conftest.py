@@ -12,7 +12,7 @@ from PIL import Image
 from sedic import codec
 from sedic.cli import main
 
-from .support import HEIGHT, WIDTH
+from .support import EARLIER, HEIGHT, WIDTH
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,15 @@ def no_models(monkeypatch):
 
 @pytest.fixture
 def earlier(tmp_path) -> Path:
-    """An output of an earlier run."""
-    path = tmp_path / "earlier.out"
+    """A file that an earlier encode wrote."""
+    path = tmp_path / "earlier.sedic"
+    path.write_bytes(EARLIER)
+    return path
+
+
+@pytest.fixture
+def earlier_picture(tmp_path) -> Path:
+    """A picture that an earlier decode wrote."""
+    path = tmp_path / "earlier.png"
     path.write_bytes(b"earlier")
     return path

@@ -8,6 +8,7 @@ from sedic.bitstream import SedicFile
 from sedic.cli import main
 
 WIDTH, HEIGHT = 64, 72
+EARLIER = b"SDC: what an earlier run wrote"
 
 
 def failure(capsys, *arguments) -> str:

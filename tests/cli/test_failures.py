@@ -13,7 +13,7 @@ from sedic.bitstream import SedicFile
 from sedic.cli import main
 from sedic.semantics import Semantics
 
-from .support import HEIGHT, WIDTH, failure
+from .support import EARLIER, HEIGHT, WIDTH, failure
 
 # Failures: one line, status 1, and what was there before stays
 
@@ -23,17 +23,17 @@ def test_bad_picture(content, tmp_path, earlier, capsys):
     if content is not None:
         (tmp_path / "bad.png").write_bytes(content)
     assert "bad.png" in failure(capsys, "encode", tmp_path / "bad.png", "-o", earlier)
-    assert earlier.read_bytes() == b"earlier"
+    assert earlier.read_bytes() == EARLIER
 
 
 @pytest.mark.parametrize("command", ["decode", "info", "unpack"])
 @pytest.mark.parametrize("content", [None, b"", b"SD", b"SDC\1", b"SDC\2abc", np.random.default_rng(0).bytes(900)])
-def test_bytes_that_are_no_file(command, content, tmp_path, earlier, capsys, no_models):
+def test_bytes_that_are_no_file(command, content, tmp_path, earlier_picture, capsys, no_models):
     if content is not None:
         (tmp_path / "bad.sedic").write_bytes(content)
-    output = [] if command == "info" else ["-o", earlier]
+    output = [] if command == "info" else ["-o", earlier_picture]
     failure(capsys, command, tmp_path / "bad.sedic", *output)
-    assert earlier.read_bytes() == b"earlier"
+    assert earlier_picture.read_bytes() == b"earlier"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_bad_semantics(semantics, told, scene, tmp_path, earlier, capsys):
     line = failure(capsys, "encode", scene / "a.png", "--semantics", tmp_path / "s.json", "-o", earlier,
                    "--reference", "av1:80")  # fmt: skip
     assert told in line
-    assert earlier.read_bytes() == b"earlier"
+    assert earlier.read_bytes() == EARLIER
 
 
 def test_endpoint_that_is_not_there(scene, tmp_path, earlier, capsys, monkeypatch):
@@ -71,7 +71,7 @@ def test_endpoint_that_is_not_there(scene, tmp_path, earlier, capsys, monkeypatc
     profile = f'[dead]\nbase_url = "http://127.0.0.1:{port}/v1"\nmodel = "m"\n'
     (tmp_path / ".config" / "sedic" / "endpoints.toml").write_text(profile)
     assert f"127.0.0.1:{port}" in failure(capsys, *command)
-    assert earlier.read_bytes() == b"earlier"
+    assert earlier.read_bytes() == EARLIER
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_endpoint_that_is_not_there(scene, tmp_path, earlier, capsys, monkeypatc
 )
 def test_impossible_options(options, told, scene, earlier, capsys):
     assert told in failure(capsys, "encode", scene / "a.png", "-o", earlier, *options)
-    assert earlier.read_bytes() == b"earlier"
+    assert earlier.read_bytes() == EARLIER
 
 
 def test_impossible_budget_says_what_would_do(scene, earlier, capsys):
     told = failure(capsys, "encode", scene / "a.png", "-o", earlier, "--target-bpp", "0.001")
     assert "0.001 bpp is too little" in told
     assert "--target-bpp" in told
-    assert earlier.read_bytes() == b"earlier"
+    assert earlier.read_bytes() == EARLIER
     works = re.search(r"is ([0-9.]+) bpp", told)[1]
     command = ["encode", scene / "a.png", "--semantics", scene / "s.json", "-o", earlier, "--target-bpp", works]
     assert main([str(a) for a in command]) == 0
@@ -101,16 +101,16 @@ def test_impossible_budget_says_what_would_do(scene, earlier, capsys):
     assert "leave out 'cup', 'spoon', words of the whole behind 0" in capsys.readouterr().err
 
 
-def test_codec_of_a_newer_program(tmp_path, earlier, capsys, no_models):
+def test_codec_of_a_newer_program(tmp_path, earlier_picture, capsys, no_models):
     SedicFile(64, 64, 31, 9, b"123456", Semantics("a")).write(tmp_path / "new.sedic")
-    assert "31" in failure(capsys, "decode", tmp_path / "new.sedic", "-o", earlier)
-    assert earlier.read_bytes() == b"earlier"
+    assert "31" in failure(capsys, "decode", tmp_path / "new.sedic", "-o", earlier_picture)
+    assert earlier_picture.read_bytes() == b"earlier"
 
 
-def test_damaged_reference(tmp_path, earlier, capsys, no_models):
+def test_damaged_reference(tmp_path, earlier_picture, capsys, no_models):
     SedicFile(64, 64, 1, 9, b"\x07\0" + bytes(40), Semantics("a")).write(tmp_path / "bad.sedic")  # no such factor
-    failure(capsys, "decode", tmp_path / "bad.sedic", "-o", earlier)
-    assert earlier.read_bytes() == b"earlier"
+    failure(capsys, "decode", tmp_path / "bad.sedic", "-o", earlier_picture)
+    assert earlier_picture.read_bytes() == b"earlier"
 
 
 @pytest.mark.parametrize("name", ["absent/out", "file/out", "folder", "."])
@@ -141,9 +141,9 @@ def test_picture_format_that_cannot_be_written(scene, tmp_path, capsys, no_model
 
 
 @pytest.mark.parametrize("option", ["--object-steps", "--overall-steps"])
-def test_no_steps_at_all(option, scene, earlier, capsys, no_models):
-    assert option in failure(capsys, "decode", scene / "a.sedic", "-o", earlier, option, "0")
-    assert earlier.read_bytes() == b"earlier"
+def test_no_steps_at_all(option, scene, earlier_picture, capsys, no_models):
+    assert option in failure(capsys, "decode", scene / "a.sedic", "-o", earlier_picture, option, "0")
+    assert earlier_picture.read_bytes() == b"earlier"
 
 
 def test_models_that_are_not_there(scene, tmp_path, capsys):
@@ -191,7 +191,7 @@ def test_negative_limits_are_refused(option, scene, earlier, capsys):
     except SystemExit as error:
         status = error.code
     assert status in (1, 2)
-    assert earlier.read_bytes() == b"earlier"
+    assert earlier.read_bytes() == EARLIER
 
 
 @pytest.mark.parametrize(

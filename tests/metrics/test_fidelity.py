@@ -34,6 +34,36 @@ def test_equal_pictures_are_perfect():
     assert ms_ssim(a, a) == pytest.approx(1, abs=1e-9)
 
 
+@pytest.mark.parametrize(("height", "width"), [(MS_SSIM_MIN_SIDE, MS_SSIM_MIN_SIDE), (177, 251), (300, 190)])
+def test_ms_ssim_is_torchmetrics_own_in_strips_of_any_height(height, width, monkeypatch):
+    import torch
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as defined
+
+    a = smooth(max(height, width))[:height, :width]
+    random = np.random.default_rng(0)
+    for b in (a // 2, (a + random.normal(0, 20, a.shape)).clip(0, 255).astype(np.uint8), 255 - a, noise(height, width)):
+        first, second = (torch.from_numpy(image.copy()).permute(2, 0, 1)[None].double() for image in (a, b))
+        expected = float(defined(first, second, data_range=255.0, normalize="relu"))
+        for pixels in (1, 3000, 1 << 18):
+            monkeypatch.setattr(fidelity, "_STRIP", pixels)
+            assert ms_ssim(a, b) == pytest.approx(expected, abs=1e-6)
+            assert math.isclose(psnr(a, b), 10 * math.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
+
+
+def test_large_pictures_need_little_more_memory_than_themselves():
+    import tracemalloc
+
+    a = np.resize(noise(256, 2048), (2048, 2048, 3))
+    ms_ssim(a[:256], a[:256])  # imports
+    tracemalloc.start()
+    try:
+        fidelity.fidelity(a, 255 - a)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 45 * 2048 * 2048  # bytes: 4096×4096 then stays below a gigabyte
+
+
 def test_ms_ssim_falls_as_noise_grows():
     a = smooth(192)
     random = np.random.default_rng(0)

@@ -9,7 +9,7 @@ one line in ``CODERS``; its number is written into files and never given to anot
 >>> mask = np.zeros((64, 96), bool)
 >>> mask[16:48, 8:40] = True
 >>> encoder = Encoder()
->>> CODERS.make(CODERS.id_of("tree"), 96, 64).write(encoder, mask)
+>>> grid = CODERS.make(CODERS.id_of("tree"), 96, 64).write(encoder, mask)
 >>> reader = CODERS.make(1, 96, 64)
 >>> grid = reader.read(Decoder(encoder.finish()))
 >>> grid.shape, bool((reader.picture(grid) == mask).all())
@@ -38,8 +38,8 @@ class MaskCoder(Protocol):
         """Told before the first is written: the masks of all objects (None where one has none, or a grid), disjoint."""
         ...
 
-    def write(self, encoder: Encoder, mask: np.ndarray | None) -> None:
-        """Writes one object's mask, (height, width) bool; None where it has none."""
+    def write(self, encoder: Encoder, mask: np.ndarray | None) -> Any | None:
+        """Writes one object's mask, (height, width) bool, None where it has none; returns what ``read`` will give."""
         ...
 
     def write_grid(self, encoder: Encoder, grid: Any | None) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...progress import track
 from .cell_model import bits
 from .grid import MaskChoice, to_grid
 from .lattice import Canvas, cells_of, draw
@@ -38,7 +39,7 @@ def plan(canvas: Canvas, masks: Sequence[np.ndarray | None], choice: MaskChoice)
         return [min(sizes, key=lambda size: abs(size * unit - (choice.cell or 0)))] * len(masks)
     own: dict[int, int] = {}
     best, chosen, waiting = np.inf, sizes[0], PATIENCE
-    for size in reversed(sizes):
+    for size in track(sizes[::-1], "masks, choice of grids"):
         trial, spent, loss = copy.copy(canvas), 0.0, 0.0
         for j, mask in enumerate(masks):
             if mask is None or not mask.any():

@@ -56,9 +56,11 @@ class GridCoder(ABC):
         """See :class:`MaskCoder`; here the grid is the same for all masks."""
         del masks, choice
 
-    def write(self, encoder: Encoder, mask: np.ndarray | None) -> None:
+    def write(self, encoder: Encoder, mask: np.ndarray | None) -> np.ndarray | None:
         """See :class:`MaskCoder`."""
-        self.write_grid(encoder, None if mask is None else to_grid(mask, self._cell))
+        grid = None if mask is None else to_grid(mask, self._cell) & ~self.taken
+        self.write_grid(encoder, grid)
+        return grid
 
     def write_grid(self, encoder: Encoder, grid: np.ndarray | None) -> None:
         """See :class:`MaskCoder`."""

@@ -58,19 +58,19 @@ class NeuralCoder:
             self.canvas, [None if m is None else self.canvas.lattice.from_mask(m) for m in masks], choice
         )
 
-    def write(self, encoder: Encoder, mask: np.ndarray | None) -> None:
+    def write(self, encoder: Encoder, mask: np.ndarray | None) -> MaskGrid | None:
         """See :class:`.MaskCoder`."""
         if not self._planned:
             self.prepare([mask], self._choice)
         size = self._planned.pop(0)
         if mask is None:
             encoder.symbol(ABSENT, PRESENCE)
-            return
+            return None
         units = self.canvas.lattice.from_mask(mask) & ~self.canvas.taken
         cells, size = cells_for(self.canvas, units, size)
         if self._choice.smooth and cells.any():
             cells = smoothed(self.canvas, units, cells, size, self._choice.price)
-        self._write(encoder, cells, size)
+        return MaskGrid(cells, size, np.packbits(self._write(encoder, cells, size)))
 
     def write_grid(self, encoder: Encoder, grid: MaskGrid | None) -> None:
         """See :class:`.MaskCoder`."""
@@ -80,10 +80,11 @@ class NeuralCoder:
         else:
             self._write(encoder, grid.cells & ~to_grid(self.canvas.taken, grid.cell), grid.cell)
 
-    def _write(self, encoder: Encoder, cells: np.ndarray, size: int) -> None:
+    def _write(self, encoder: Encoder, cells: np.ndarray, size: int) -> np.ndarray:
+        """Returns the units that the cells stand for, (H, W) bool."""
         encoder.symbol(CELLS if cells.any() else EMPTY, PRESENCE)
         if not cells.any():
-            return
+            return self.canvas.taken & False
         sizes = self.canvas.lattice.sizes()
         if self._last_size:
             encoder.symbol(int(size != self._last_size), OTHER_SIZE)
@@ -96,7 +97,7 @@ class NeuralCoder:
             return bits[row][column]
 
         self._visit(size, write, encoder.spend)
-        self._draw(cells, size)
+        return self._draw(cells, size)
 
     def read(self, decoder: Decoder) -> MaskGrid | None:
         """See :class:`.MaskCoder`."""

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from ...bitstream.coder import BitstreamError
 from ...models.precision import autocast, computes_in_bfloat16
+from ...progress import track
 from ..registry import CodecError, check_image, check_quality, check_size
 from .distribution import Distribution
 from .prior import SUBSTEPS, Prior
@@ -105,7 +107,7 @@ class Compact:
             with torch.no_grad(), autocast(on=half):
                 return [y[0] for y in transforms.latents(pixels(tile), step)]
 
-        coarse, fine = _in_tiles(padded.shape[:2], analyse, LATENTS, *ANALYSED)
+        coarse, fine = _in_tiles(padded.shape[:2], analyse, LATENTS, *ANALYSED, "reference, analysis")
         symbols = rounded(torch.from_numpy(coarse)).numpy(), rounded(torch.from_numpy(fine)).numpy()
         expected = expectations(weights.prior, symbols, quality - 1)
         # The linear transforms are nearly orthonormal: an error of one step is one of the step's size in pixels.
@@ -119,7 +121,7 @@ class Compact:
 
         # Within a node of ComfyUI inference mode forbids gradients.
         with torch.inference_mode(False), torch.enable_grad():
-            latents = _in_tiles(padded.shape[:2], refine, LATENTS, *REFINED)
+            latents = _in_tiles(padded.shape[:2], refine, LATENTS, *REFINED, "reference, refinement")
         bits = tuple((w / PACE).numpy() for w in worth)
         return write(latents, bits, weights.prior, weights.distribution, quality - 1)
 
@@ -148,7 +150,7 @@ class Compact:
             return [pixels.float().nan_to_num(127.5).round().clamp(0, 255).byte()]
 
         padded = height + -height % STRIDE, width + -width % STRIDE
-        (pixels,) = _in_tiles(padded, synthesise, (1,), *DECODED)
+        (pixels,) = _in_tiles(padded, synthesise, (1,), *DECODED, "reference")
         return np.ascontiguousarray(pixels[:, :height, :width].transpose(1, 2, 0))  # 3,H,W -> H,W,3
 
     def symbols(self, data: bytes, size: tuple[int, int], quality: int) -> Latents:
@@ -179,19 +181,27 @@ class Compact:
 
 
 def _in_tiles(
-    size: tuple[int, ...], work: Callable[[Tile], list[Any]], strides: tuple[int, ...], tile: int, margin: int
+    size: tuple[int, ...],
+    work: Callable[[Tile], list[Any]],
+    strides: tuple[int, ...],
+    tile: int,
+    margin: int,
+    what: str,
 ) -> Any:
-    """Puts together, (channels, rows, columns) each, what ``work`` makes of overlapping tiles of ``size`` pixels."""
+    """Puts together, (channels, rows, columns) each, what ``work`` makes of overlapping tiles of ``size`` pixels.
+
+    ``what`` is for those who wait.
+    """
     whole: list[np.ndarray] = []
-    for rows, inner_rows in _spans(size[0], tile, margin):
-        for columns, inner_columns in _spans(size[1], tile, margin):
-            parts = [part.numpy() for part in work((rows, columns))]
-            if not whole:
-                shapes = [(len(p), size[0] // n, size[1] // n) for p, n in zip(parts, strides, strict=True)]
-                whole = [np.empty(shape, p.dtype) for shape, p in zip(shapes, parts, strict=True)]
-            inside = _shifted(inner_rows, rows.start), _shifted(inner_columns, columns.start)
-            for target, part, n in zip(whole, parts, strides, strict=True):
-                _part(target, (inner_rows, inner_columns), n)[...] = _part(part, inside, n)
+    tiles = list(product(_spans(size[0], tile, margin), _spans(size[1], tile, margin)))
+    for (rows, inner_rows), (columns, inner_columns) in track(tiles, what):
+        parts = [part.numpy() for part in work((rows, columns))]
+        if not whole:
+            shapes = [(len(p), size[0] // n, size[1] // n) for p, n in zip(parts, strides, strict=True)]
+            whole = [np.empty(shape, p.dtype) for shape, p in zip(shapes, parts, strict=True)]
+        inside = _shifted(inner_rows, rows.start), _shifted(inner_columns, columns.start)
+        for target, part, n in zip(whole, parts, strides, strict=True):
+            _part(target, (inner_rows, inner_columns), n)[...] = _part(part, inside, n)
     return tuple(whole)
 
 

@@ -63,6 +63,7 @@ class DiffusersModels:
         table: σ of the training steps, rising.
         text_encoder_2, tokenizer_2: SDXL's second pair, CLIPTextModelWithProjection; None for other models.
         control_type: number of the condition's kind, for a union ControlNet.
+        embedded: whether they are the package's own small ones, which want settings of their own.
     """
 
     autoencoder: Any
@@ -76,6 +77,7 @@ class DiffusersModels:
     text_encoder_2: Any = None
     tokenizer_2: Any = None
     control_type: int = TILE_TYPE
+    embedded: bool = False
     _texts: dict[str, Text] = field(default_factory=dict, init=False, repr=False)
 
     @property
