@@ -43,7 +43,7 @@ def inside(levels: np.ndarray, colours: np.ndarray | None = None) -> Inside:
         return Inside(names != 0, (_told_labels(labels, colours is not None),))
     if labels is not None and colours is not None:
         return _without_black(levels, names)
-    return _of_shades(levels, colours)
+    return _of_shades(levels, colours, len(kinds))
 
 
 def _without_black(levels: np.ndarray, names: np.ndarray) -> Inside:
@@ -79,7 +79,7 @@ def _told_labels(labels: np.ndarray, coloured: bool) -> str:
     return f"holds {len(labels)} labels ({listed}): all but 0 are taken as inside"
 
 
-def _of_shades(levels: np.ndarray, colours: np.ndarray | None) -> Inside:
+def _of_shades(levels: np.ndarray, colours: np.ndarray | None, kinds: int) -> Inside:
     """Smoothed edges, lossy ones and soft masks: cut half way between black and the brightest."""
     low, high = float(levels.min()), float(levels.max())
     notes = []
@@ -93,7 +93,7 @@ def _of_shades(levels: np.ndarray, colours: np.ndarray | None) -> Inside:
     edge = int((mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum())
     many = between > PHOTOGRAPH * levels.size
     if many or between > max(SOFT_SHARE * levels.size, SOFT_EDGE * edge):
-        if _rises_at_once(levels, high):
+        if kinds > LABELS and _rises_at_once(levels, high):
             return Inside(levels > 0, ("is a picture on black: all but black is taken as inside",))
         kind = "looks like a photograph" if many and colours is not None else "is soft"
         notes.append(f"{kind} ({between / levels.size:.0%} of it is between black and white): cut at the half")
