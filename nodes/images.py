@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from comfy_api.latest import ui
 from torch import Tensor
 
 
@@ -21,3 +24,9 @@ def to_image(pixels: np.ndarray) -> Tensor:
 def to_mask(mask: np.ndarray) -> Tensor:
     """(H, W) bool as a MASK, (1, H, W) in {0, 1}."""
     return torch.from_numpy(np.ascontiguousarray(mask)).float()[None]
+
+
+def kept_for_window(image: Tensor, name: str) -> dict[str, Any]:
+    """Writes the first picture of an IMAGE into ComfyUI's temp folder; where the window finds it, and what it is."""
+    saved = ui.PreviewImage(image[:1]).as_dict()["images"][0]
+    return {"name": name, "file": saved["filename"], "subfolder": saved["subfolder"], "type": saved["type"]}
