@@ -103,12 +103,32 @@ class Window:
         return ids[0]
 
     def said(self, kind: str) -> Any:
-        """The element in which a node of a kind says what it has to say; made for Playwright's waiting."""
-        node = self.node(kind)
-        handle = self.page.evaluate_handle(
-            "id => window.app.graph.getNodeById(id).widgets.find(w => w.name === 'sedic said')?.element", node
+        """The element in which the node of a kind says what it has to say."""
+        return self.page.evaluate_handle(
+            "id => window.app.graph.getNodeById(id).widgets.find((w) => w.name === 'sedic said').element",
+            self.node(kind),
+        ).as_element()
+
+    def text(self, kind: str) -> str:
+        """What the node of a kind says."""
+        return self.said(kind).query_selector(".words").text_content()
+
+    def wait_for_text(self, kind: str) -> None:
+        """Waits until the node of a kind says anything."""
+        self.page.wait_for_function(
+            "kind => window.app.graph.nodes.find((node) => node.comfyClass === kind)?.widgets"
+            ".find((w) => w.name === 'sedic said').element.querySelector('.words').textContent",
+            arg=kind,
         )
-        return handle.as_element()
+
+    def show(self, kind: str) -> None:
+        """Moves the view so that the node of a kind is in its middle, in its own size."""
+        self.page.evaluate(
+            "id => { const { ds, graph } = window.app.canvas; const { pos } = graph.getNodeById(id); ds.scale = 1;"
+            " ds.offset = [300 - pos[0], 200 - pos[1]]; window.app.canvas.setDirty(true, true); }",
+            self.node(kind),
+        )
+        self.page.wait_for_timeout(300)
 
     def widget(self, kind: str, name: str) -> Any:
         """A widget's value."""
