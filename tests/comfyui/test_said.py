@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import json
+import re
 import types
 
 import numpy as np
@@ -191,3 +193,26 @@ def test_inputs_for_the_few_are_marked_and_stand_where_they_stood(object_info: d
     report = object_info["SEDIC_QualityReport"]["input_order"]
     assert report["required"] == ["original", "decoded"]
     assert report["optional"] == ["bitstream", "reference"]
+
+
+def test_the_window_listens_to_every_node_that_speaks(pack, repository) -> None:
+    rooms = ("encode", "bitstream", "quality", "steering", "restore", "models")
+    listed = re.findall(r'"(\w+)"', re.search(r"SPEAKERS = .*?;", script(repository, "said"), re.DOTALL)[0])
+    speaking = set()
+    for room in rooms:
+        module = importlib.import_module(f"{pack.__name__}.nodes.{room}")
+        for node in module.NODES:
+            if "says(" in inspect.getsource(node) or "shown(" in inspect.getsource(node):
+                speaking.add(node.define_schema().node_id)
+    assert {f"SEDIC_{name}" for name in listed} == speaking
+
+
+def script(repository, name: str) -> str:
+    return (repository / "web" / "js" / f"{name}.js").read_text(encoding="utf-8")
+
+
+def test_the_graph_that_a_dropped_file_opens_is_there_and_loads_a_file(repository) -> None:
+    name = re.search(r'GRAPH = "(\w+)"', script(repository, "load_bitstream"))[1]
+    graph = json.loads((repository / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    inner = [node for subgraph in graph.get("definitions", {}).get("subgraphs", []) for node in subgraph["nodes"]]
+    assert "SEDIC_LoadBitstream" in {node["type"] for node in graph["nodes"] + inner}
