@@ -169,13 +169,11 @@ def test_files_that_are_there_can_be_chosen_and_a_wrong_name_is_refused_before_t
     window.open(load_alone("nowhere.sedic"))
     answer = window.run(ends="refused")
     assert "nowhere.sedic" in json.dumps(answer)
-    picker = window.page.evaluate_handle(
-        "id => window.app.graph.getNodeById(id).widgets.find((w) => w.name === 'files').element.firstChild",
-        window.node("SEDIC_LoadBitstream"),
-    ).as_element()
+    files = window.widget("SEDIC_LoadBitstream", "files")
+    picker = files.evaluate_handle("widget => widget.element.querySelector('select')").as_element()
     window.page.wait_for_function("picker => [...picker.options].some(o => o.value === 'mine.sedic')", arg=picker)
     picker.evaluate("(p) => { p.value = 'mine.sedic'; p.dispatchEvent(new Event('change')); }")
-    assert window.widget("SEDIC_LoadBitstream", "file") == "mine.sedic"
+    assert window.widget("SEDIC_LoadBitstream", "file").evaluate("widget => widget.value") == "mine.sedic"
     window.run()
     assert "bpp" in window.text("SEDIC_LoadBitstream")
 
@@ -185,14 +183,12 @@ def test_a_file_dropped_on_the_loader_is_loaded_there(window: Window, sedic_file
     dropped = tmp_path / "on the node.sedic"
     shutil.copy(sedic_file, dropped)
     window.drop(dropped, on="SEDIC_LoadBitstream")
-    window.page.wait_for_function(
-        "id => window.app.graph.getNodeById(id).widgets[0].value === 'on the node.sedic'",
-        arg=window.node("SEDIC_LoadBitstream"),
-    )
+    file = window.widget("SEDIC_LoadBitstream", "file")
+    window.page.wait_for_function("widget => widget.value === 'on the node.sedic'", arg=file)
     assert window.page.evaluate("() => window.app.graph.nodes.length") == 4
 
 
-def test_a_file_dropped_on_the_canvas_is_decoded_with_words_on_every_step(
+def test_a_file_dropped_on_the_canvas_is_decoded_with_words_on_every_step_also_on_a_subgraph(
     window: Window, sedic_file: Path, tmp_path: Path
 ) -> None:
     dropped = tmp_path / "dropped.sedic"
@@ -202,7 +198,14 @@ def test_a_file_dropped_on_the_canvas_is_decoded_with_words_on_every_step(
         "() => window.app.graph.nodes.length > 5 && window.app.extensionManager.workflow.activeWorkflow.filename"
         ".startsWith('dropped')"
     )
-    assert window.widget("SEDIC_LoadBitstream", "file") == "dropped.sedic"
+    assert window.widget("SEDIC_LoadBitstream", "file").evaluate("widget => widget.value") == "dropped.sedic"
+    subgraph = window.page.evaluate_handle(
+        """() => {
+            const { graph } = window.app;
+            const stage = graph.nodes.find((node) => node.comfyClass === "SEDIC_ORAGSampler");
+            return stage ? graph.convertToSubgraph(new Set([stage])).node : graph.nodes.find((node) => node.subgraph);
+        }"""
+    )
     window.page.evaluate(
         """() => {
             window.seen = new Set();
@@ -217,6 +220,7 @@ def test_a_file_dropped_on_the_canvas_is_decoded_with_words_on_every_step(
     assert set(told) <= seen
     left = "() => [...document.querySelectorAll('.sedic-said .standing')].map((one) => one.textContent).join('')"
     assert window.page.evaluate(left) == ""
+    assert subgraph.evaluate("node => node.widgets.some((widget) => widget.name === 'sedic said')")
     pictures = [image.get_attribute("alt") for image in window.said("SEDIC_GlobalRestore").query_selector_all("img")]
     assert pictures == ["restored", "reference"]
     assert window.failures == []

@@ -94,57 +94,53 @@ class Window:
         self.page.wait_for_timeout(200)
         return detail
 
-    def node(self, kind: str) -> int:
-        """The id of the only node of a kind."""
-        ids = self.page.evaluate(
-            "kind => window.app.graph.nodes.filter((node) => node.comfyClass === kind).map((node) => node.id)", kind
+    def node(self, kind: str) -> Any:
+        """The only node of a kind, also within subgraphs: a handle on it."""
+        nodes = self.page.evaluate_handle(
+            """kind => {
+                const all = (graph) => (graph?.nodes ?? []).flatMap((node) => [node, ...all(node.subgraph)]);
+                return all(window.app.rootGraph ?? window.app.graph).filter((node) => node.comfyClass === kind);
+            }""",
+            kind,
         )
-        assert len(ids) == 1, (kind, ids)
-        return ids[0]
+        assert nodes.evaluate("nodes => nodes.length") == 1, kind
+        return nodes.evaluate_handle("nodes => nodes[0]")
+
+    def widget(self, kind: str, name: str) -> Any:
+        """A widget of the only node of a kind: a handle on it."""
+        return self.node(kind).evaluate_handle("(node, name) => node.widgets.find((w) => w.name === name)", name)
 
     def said(self, kind: str) -> Any:
         """The element in which the node of a kind says what it has to say."""
-        return self.page.evaluate_handle(
-            "id => window.app.graph.getNodeById(id).widgets.find((w) => w.name === 'sedic said').element",
-            self.node(kind),
-        ).as_element()
+        return self.widget(kind, "sedic said").evaluate_handle("widget => widget.element").as_element()
 
     def text(self, kind: str) -> str:
         """What the node of a kind says."""
         return self.said(kind).query_selector(".words").text_content()
 
-    def wait_for_text(self, kind: str) -> None:
-        """Waits until the node of a kind says anything."""
+    def wait_for_texts(self, expected: dict[str, str]) -> None:
+        """Waits until the nodes of these kinds say this; they lie in no subgraph."""
         self.page.wait_for_function(
-            "kind => window.app.graph.nodes.find((node) => node.comfyClass === kind)?.widgets"
-            ".find((w) => w.name === 'sedic said').element.querySelector('.words').textContent",
-            arg=kind,
+            """expected => Object.entries(expected).every(([kind, text]) => {
+                const node = window.app.graph.nodes.find((node) => node.comfyClass === kind);
+                const said = node?.widgets.find((w) => w.name === "sedic said");
+                return said?.element.querySelector(".words").textContent === text;
+            })""",
+            arg=expected,
         )
 
     def show(self, kind: str) -> None:
         """Moves the view so that the node of a kind is in its middle, in its own size."""
-        self.page.evaluate(
-            "id => { const { ds, graph } = window.app.canvas; const { pos } = graph.getNodeById(id); ds.scale = 1;"
-            " ds.offset = [300 - pos[0], 200 - pos[1]]; window.app.canvas.setDirty(true, true); }",
-            self.node(kind),
+        self.node(kind).evaluate(
+            "({ pos }) => { const { ds } = window.app.canvas; ds.scale = 1; ds.offset = [300 - pos[0], 200 - pos[1]];"
+            " window.app.canvas.setDirty(true, true); }"
         )
         self.page.wait_for_timeout(300)
-
-    def widget(self, kind: str, name: str) -> Any:
-        """A widget's value."""
-        return self.page.evaluate(
-            "([id, name]) => window.app.graph.getNodeById(id).widgets.find(w => w.name === name).value",
-            [self.node(kind), name],
-        )
-
-    def shot(self, path: Path) -> None:
-        """Writes a screenshot."""
-        self.page.screenshot(path=str(path))
 
     def drop(self, path: Path, on: str | None = None) -> None:
         """Drops a file on the canvas, or on the node of a kind."""
         data = base64.b64encode(path.read_bytes()).decode()
-        node = None if on is None else self.node(on)
+        node = None if on is None else self.node(on).evaluate("node => node.id")
         self.page.evaluate(
             """([data, name, id]) => {
                 const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));

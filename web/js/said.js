@@ -143,8 +143,10 @@ app.registerExtension({
     api.addEventListener("execution_cached", ({ detail }) => recall((detail.nodes ?? []).map(String)));
   },
   nodeCreated(node) {
-    if (!SPEAKERS.has(node.comfyClass)) return;
-    voice(node); // Nodes 2.0 of 2025 draws only the widgets that a node is made with
+    const speaks = SPEAKERS.has(node.comfyClass);
+    // Nodes 2.0 of 2025 draws only the widgets that a node is made with.
+    if (speaks || everyNode(node.subgraph).some((inner) => SPEAKERS.has(inner.comfyClass))) voice(node);
+    if (!speaks) return;
     const before = node.onExecuted;
     node.onExecuted = function (output) {
       before?.apply(this, arguments);
