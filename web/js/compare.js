@@ -14,6 +14,7 @@ export function compareSlider(pictures) {
   const above = element("img", { draggable: false });
   const edge = element("div", { className: "edge" });
   const frame = element("div", { className: "pictures" }, below, above, edge);
+  below.onload = () => (frame.style.aspectRatio = `${below.naturalWidth} / ${below.naturalHeight}`);
   const slider = element("input", { type: "range", min: 0, max: 100, step: "any", value: 50 });
   const choice = element("select", { title: "What to compare with", ariaLabel: "What to compare with" });
   choice.append(...others.map(({ name }, place) => element("option", { value: place }, name)));

@@ -15,7 +15,7 @@ const SPEAKERS = new Set(
     .map((name) => `SEDIC_${name}`),
 );
 const MOST_HEIGHT = 200; // of words that make a node grow; more is scrolled, or seen in a node that a person makes larger
-const COMPARE_HEIGHT = 260;
+const COMPARE_HEIGHT = 240;
 
 class Said {
   constructor(node) {
@@ -28,6 +28,7 @@ class Said {
     keepEvents(this.box, "wheel", "dblclick");
     const room = { getMinHeight: () => this.height(), getMaxHeight: () => (this.silent ? 0 : undefined) };
     addElement(node, NAME, this.box, room);
+    new ResizeObserver(() => this.grow()).observe(this.stack);
   }
 
   get silent() {
@@ -38,8 +39,9 @@ class Said {
   height() {
     if (this.silent) return 0;
     if (!this.stack.offsetHeight) return this.known ?? 40; // not drawn yet
+    const above = this.words.offsetHeight + (this.below.querySelector(".sedic-bar")?.offsetHeight ?? 0);
     const compares = this.box.classList.contains("compares");
-    this.known = compares ? COMPARE_HEIGHT : Math.min(this.stack.offsetHeight + 16, MOST_HEIGHT);
+    this.known = compares ? COMPARE_HEIGHT + above : Math.min(this.stack.offsetHeight + 16, MOST_HEIGHT);
     return this.known;
   }
 
@@ -52,28 +54,18 @@ class Said {
     this.below.replaceChildren(...drawn);
     this.below.hidden = !drawn.length;
     this.box.classList.toggle("compares", compare.length > 1);
-    this.fit();
+    this.box.hidden = this.silent;
   }
 
   stand(text) {
-    if (this.standing.textContent === text) return;
-    const appears = this.standing.hidden;
     this.standing.textContent = text;
     this.standing.hidden = !text;
-    if (appears !== this.standing.hidden) this.fit();
-  }
-
-  // Makes room; never takes any away that a person or a graph gave.
-  fit() {
     this.box.hidden = this.silent;
-    for (const frames of [1, 3]) {
-      let left = frames;
-      const later = () => (--left ? requestAnimationFrame(later) : this.grow());
-      requestAnimationFrame(later);
-    }
   }
 
+  // Makes room, as soon as it is drawn; never takes any away that a person or a graph gave.
   grow() {
+    if (window.LiteGraph?.vueNodesMode) return; // there the document does
     const [width, height] = this.node.size;
     const needed = this.node.computeSize()[1];
     if (needed > height) this.node.setSize([width, needed]);
