@@ -13,6 +13,7 @@ from ..sedic.bitstream import Hints, SedicFile
 from ..sedic.bitstream.mask import MaskChoice
 from ..sedic.codec import Reference, encode_reference, pack, pack_within, reference_of
 from ..sedic.errors import SedicError
+from ..sedic.metrics.bits import spent
 from ..sedic.metrics.fidelity import bits_per_pixel
 from ..sedic.reference.registry import codec_names
 from ..sedic.semantics import PRESETS, Semantics
@@ -150,7 +151,7 @@ class PackBitstream(io.ComfyNode):
         notes = [str(w.message) for w in told if issubclass(w.category, UserWarning)]
         report = "\n".join([describe(file), *notes])
         most = int(target_bpp * file.width * file.height / 8)
-        return io.NodeOutput(file, report, ui=says(report, parts=budget(file), target=most))
+        return io.NodeOutput(file, report, ui=says(report, parts=spent(file), target=most))
 
 
 def describe(file: SedicFile) -> str:
@@ -162,17 +163,6 @@ def describe(file: SedicFile) -> str:
     total = file.size
     lines.append(f"{file.width}×{file.height}: {total} bytes, {file.bits_per_pixel:.4f} bpp")
     return "\n".join([*lines, *([file.missing] if file.missing else [])])
-
-
-def budget(file: SedicFile) -> dict[str, int]:
-    """What the file's bytes are spent on; the four add up to its size."""
-    size = {section.name: section.bytes for section in file.sections}
-    spent = {
-        "reference": size.get("reference", 0),
-        "words": sum(section.text_bytes for section in file.sections),
-        "masks": sum(section.mask_bytes for section in file.sections),
-    }
-    return {**spent, "framing": file.size - sum(spent.values())}
 
 
 class SaveBitstream(io.ComfyNode):
@@ -207,7 +197,7 @@ class SaveBitstream(io.ComfyNode):
         saved = {"filename": path.name, "subfolder": subfolder, "type": "output"}
         file = f"{Path(subfolder, path.name).as_posix()} [output]"
         text = f"{file}\n{describe(bitstream)}"
-        return io.NodeOutput(file, ui=says(text, parts=budget(bitstream), sedic=[saved]))
+        return io.NodeOutput(file, ui=says(text, parts=spent(bitstream), sedic=[saved]))
 
 
 class LoadBitstream(io.ComfyNode):
@@ -250,7 +240,7 @@ class LoadBitstream(io.ComfyNode):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         bitstream = SedicFile.read(path_of(file))
-        return io.NodeOutput(bitstream, ui=says(describe(bitstream), parts=budget(bitstream)))
+        return io.NodeOutput(bitstream, ui=says(describe(bitstream), parts=spent(bitstream)))
 
 
 class UnpackBitstream(io.ComfyNode):

@@ -9,8 +9,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..sedic.bitstream import SedicFile
+from ..sedic.metrics.bits import spent
 from ..sedic.metrics.fidelity import fidelity
-from .bitstream import budget
 from .images import kept_for_window, to_pixels
 from .said import says
 from .schema import schema
@@ -50,8 +50,8 @@ class QualityReport(io.ComfyNode):
         pictures = {"original": original, "reference": reference, "decoded": decoded}
         kept = [kept_for_window(picture, name) for name, picture in pictures.items() if picture is not None]
         report = json.dumps(figures)
-        spent = None if bitstream is None else budget(bitstream)
-        return io.NodeOutput(report, ui=says(report, told=in_words(figures), parts=spent, compare=kept))
+        parts = None if bitstream is None else spent(bitstream)
+        return io.NodeOutput(report, ui=says(report, told=in_words(figures), parts=parts, compare=kept))
 
 
 def rounded(figures: dict[str, float | None]) -> dict[str, float | None]:

@@ -91,8 +91,8 @@ def test_the_bar_shows_what_the_bytes_are_spent_on(ran: Window) -> None:
     bar = ran.said("SEDIC_PackBitstream").query_selector(".sedic-bar")
     told = bar.query_selector("[role=img]").get_attribute("aria-label")
     parts = [part.get_attribute("title") for part in bar.query_selector_all(".part")]
-    assert [title.split(":")[0] for title in parts] == ["reference", "words", "masks", "framing"]
-    sizes = [int(title.split()[1]) for title in parts]
+    assert [title.split(":")[0] for title in parts] == ["reference", "words", "masks", "header and framing"]
+    sizes = [int(title.split(": ")[1].split()[0]) for title in parts]
     assert told.startswith(f"{sum(sizes)} bytes of at most 819: reference {sizes[0]},")  # 0.4 · 128 · 128 / 8
     widths = [
         float(part.evaluate("(part) => part.style.width.slice(0, -1)")) for part in bar.query_selector_all(".part")

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import re
+import shutil
 import types
 
 import numpy as np
@@ -86,13 +87,12 @@ def test_a_number_is_the_same_however_it_is_written(nodes) -> None:
     assert content(1) != content(True)
 
 
-def test_a_budget_adds_up_to_the_file(nodes, repository) -> None:
+def test_the_bars_parts_add_up_to_the_file(nodes, repository) -> None:
     for path in sorted((repository / "tests" / "golden").glob("*.sedic")):
-        file = nodes.bitstream.SedicFile.read(path)
-        spent = nodes.bitstream.budget(file)
-        assert list(spent) == ["reference", "words", "masks", "framing"]
-        assert sum(spent.values()) == path.stat().st_size
-        assert min(spent.values()) >= 0
+        shutil.copy(path, nodes.files.folder_paths.get_input_directory())
+        said = nodes.bitstream.LoadBitstream.execute(path.name).ui.as_dict()["sedic_said"][0]
+        assert [part["name"] for part in said["parts"]] == ["reference", "words", "masks", "header and framing"]
+        assert sum(part["bytes"] for part in said["parts"]) == path.stat().st_size
 
 
 def test_load_and_unpack_say_what_a_truncated_file_lacks(nodes, repository) -> None:

@@ -1,7 +1,7 @@
-// The bar of a file's bytes: what the reference, the words, the masks and the framing take of them.
+// The bar of a file's bytes: what the reference, the words, the masks, and header and framing take of them.
 import { element } from "./elements.js";
 
-const COLOURS = { reference: "#4c8bf5", words: "#f0a83c", masks: "#46b37b", framing: "#9a8fb5" };
+const COLOURS = { reference: "#4c8bf5", words: "#f0a83c", masks: "#46b37b", "header and framing": "#9a8fb5" };
 
 function share(bytes, whole) {
   return `${(100 * bytes) / whole}%`;
