@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import shutil
 import urllib.request
@@ -19,13 +20,22 @@ SETTINGS = {
     "Comfy.Workflow.Persist": True,
     "Comfy.Minimap.Visible": False,
 }
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 180_000  # milliseconds
 
 
 def chromium() -> str | None:
     """Where a Chromium is installed, if one is."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def lacking() -> str:
+    """What these tests need and this machine does not have; empty where it has all."""
+    if chromium() is None:
+        return "the window's tests need Chromium (on Debian: apt-get install chromium)"
+    if importlib.util.find_spec("playwright") is None:
+        return "the window's tests need Playwright (pip install playwright)"
+    return ""
 
 
 def set_up(server: str, canvas: str) -> None:

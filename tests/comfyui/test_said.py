@@ -185,12 +185,15 @@ def test_newer_arguments_are_given_where_the_core_knows_them(nodes, monkeypatch)
         assert made == (Newer("X", ["a"], True) if core is Newer else Older("X"))
 
 
-def test_inputs_for_the_few_are_marked_and_stand_where_they_stood(object_info: dict) -> None:
+def test_the_core_knows_inputs_for_the_few_and_newer_ones_other_names_and_order_is_as_it_was(object_info: dict) -> None:
     entry = object_info["SEDIC_PackBitstream"]
     assert entry["input"]["optional"]["mask_cell"][1]["advanced"] is True
     assert "advanced" not in entry["input"]["optional"]["target_bpp"][1]
     assert entry["input_order"]["optional"] == ["target_bpp", "preset", "image", "mask_cell", "smooth_masks"]
     report = object_info["SEDIC_QualityReport"]["input_order"]
+    if "search_aliases" in object_info["KSampler"]:
+        assert {"compress", "codec"} <= set(entry["search_aliases"])
+        assert entry["has_intermediate_output"] is True
     assert report["required"] == ["original", "decoded"]
     assert report["optional"] == ["bitstream", "reference"]
 
