@@ -1,22 +1,25 @@
-"""The file's nodes: reference, packing, saving and loading, and the measure of it all."""
+"""The file's nodes: reference, packing, saving and loading."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import folder_paths
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
-from ..sedic.bitstream import BitstreamError, Hints, SedicFile
+from ..sedic.bitstream import Hints, SedicFile
 from ..sedic.bitstream.mask import MaskChoice
 from ..sedic.codec import Reference, encode_reference, pack, pack_within, reference_of
-from ..sedic.metrics.fidelity import fidelity
+from ..sedic.errors import SedicError
+from ..sedic.metrics.bits import spent
+from ..sedic.metrics.fidelity import bits_per_pixel
 from ..sedic.reference.registry import codec_names
 from ..sedic.semantics import PRESETS, Semantics
+from .files import check_beginning, path_of
 from .images import heard, to_image, to_pixels
+from .said import says
+from .schema import advanced, schema
 from .sockets import BitstreamSocket, ReferenceSocket, SemanticsSocket
 from .steering import literal
 
@@ -34,8 +37,9 @@ class ReferenceEncode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_ReferenceEncode",
+            search_aliases=("compress", "codec", "shrink", "thumbnail"), says=True,
             display_name="Reference Encode (SEDIC)",
             category="SEDIC/encode",
             description="Compresses the picture to the few hundred bytes that the decoder starts from.",
@@ -57,8 +61,11 @@ class ReferenceEncode(io.ComfyNode):
         notes: list[str] = []
         with heard(notes):
             pixels = to_pixels(image)
-        shown = ui.PreviewText("\n".join(notes)) if notes else None
-        return io.NodeOutput(encode_reference(pixels, name, weights_folder()), ui=shown)
+        reference = encode_reference(pixels, name, weights_folder())
+        size = len(reference.data)
+        bits = bits_per_pixel(size, reference.width, reference.height)
+        spent_on_it = f"{codec}, quality {reference.quality}: {size} bytes, {bits:.4f} bpp"
+        return io.NodeOutput(reference, ui=says("\n".join([spent_on_it, *notes])))
 
 
 class ReferenceDecode(io.ComfyNode):
@@ -66,8 +73,9 @@ class ReferenceDecode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_ReferenceDecode",
+            search_aliases=("decompress", "codec"),
             display_name="Reference Decode (SEDIC)",
             category="SEDIC/decode",
             description="The blurred picture that the restoration starts from, at the original's size.",
@@ -85,8 +93,9 @@ class PackBitstream(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_PackBitstream",
+            search_aliases=("compress", "codec", "bytes", "bpp", "rate"), says=True,
             display_name="Pack Bitstream (SEDIC)",
             category="SEDIC/file",
             description="Joins the reference, the words and the masks, and shows what each costs.",
@@ -102,11 +111,16 @@ class PackBitstream(io.ComfyNode):
                                tooltip="Limits of objects and words: the paper's operating points."),
                 io.Image.Input("image", optional=True,
                                tooltip="The picture: with target_bpp, its reference is encoded again to fit."),
-                io.Int.Input("mask_cell", default=0, min=0, max=64, optional=True,
-                             tooltip="Pixels of a cell of the masks' grid, nearly; 0 takes what its bits are worth."),
-                io.Boolean.Input("smooth_masks", default=False, optional=True,
-                                 tooltip="Flips cells at the masks' edges where that saves bits; leave it off for "
-                                 "masks that you painted."),
+                advanced(
+                    io.Int.Input("mask_cell", default=0, min=0, max=64, optional=True,
+                                 tooltip="Pixels of a cell of the masks' grid, nearly; 0 takes what its bits are "
+                                 "worth."),
+                ),
+                advanced(
+                    io.Boolean.Input("smooth_masks", default=False, optional=True,
+                                     tooltip="Flips cells at the masks' edges where that saves bits; leave it off for "
+                                     "masks that you painted."),
+                ),
             ],
             outputs=[
                 BitstreamSocket.Output(display_name="bitstream", tooltip="Wire it to Save Bitstream."),
@@ -138,7 +152,8 @@ class PackBitstream(io.ComfyNode):
                 file = pack(reference, semantics, hints, masks)
         file = SedicFile.from_bytes(file.to_bytes())
         report = "\n".join([describe(file), *notes])
-        return io.NodeOutput(file, report, ui=ui.PreviewText(report))
+        most = int(target_bpp * file.width * file.height / 8)
+        return io.NodeOutput(file, report, ui=says(report, parts=spent(file), target=most))
 
 
 def describe(file: SedicFile) -> str:
@@ -157,8 +172,9 @@ class SaveBitstream(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_SaveBitstream",
+            search_aliases=("compress", "codec", "export"), says=True,
             display_name="Save Bitstream (SEDIC)",
             category="SEDIC/file",
             description="Writes the .sedic file to ComfyUI's output folder.",
@@ -183,7 +199,7 @@ class SaveBitstream(io.ComfyNode):
         saved = {"filename": path.name, "subfolder": subfolder, "type": "output"}
         file = f"{Path(subfolder, path.name).as_posix()} [output]"
         text = f"{file}\n{describe(bitstream)}"
-        return io.NodeOutput(file, ui={"sedic": [saved], "text": (text,)})
+        return io.NodeOutput(file, ui=says(text, parts=spent(bitstream), sedic=[saved]))
 
 
 class LoadBitstream(io.ComfyNode):
@@ -191,8 +207,9 @@ class LoadBitstream(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_LoadBitstream",
+            search_aliases=("decompress", "codec", "open", "upload"), says=True,
             display_name="Load Bitstream (SEDIC)",
             category="SEDIC/file",
             description="Reads a .sedic file from ComfyUI's input or output folder. A file that was cut gives what has "
@@ -205,26 +222,27 @@ class LoadBitstream(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        """Whether there is such a file and its header is sound, told before anything runs."""
+        if file is None:  # a wire: what comes through it is not known yet
+            return True
+        try:
+            check_beginning(path_of(file))
+        except SedicError as error:
+            return str(error)
+        return True
+
+    @classmethod
     def fingerprint_inputs(cls, file: str | None) -> str:
         if file is None:  # a wire: what comes through it decides
             return ""
-        path = _path(file)
+        path = path_of(file)
         return f"{path.stat().st_mtime_ns}" if path.is_file() else "missing"
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        bitstream = SedicFile.read(_path(file))
-        return io.NodeOutput(bitstream, ui=ui.PreviewText(describe(bitstream)))
-
-
-def _path(file: str) -> Path:
-    """The file in ComfyUI's own folders; names that lead out of them are refused."""
-    name, folder = folder_paths.annotated_filepath(file)
-    base = Path(folder or folder_paths.get_input_directory()).resolve()
-    path = (base / name.strip()).resolve()
-    if not path.is_relative_to(base):
-        raise BitstreamError(f"{file!r} leads out of ComfyUI's folders; put the file into the input folder.")
-    return path
+        bitstream = SedicFile.read(path_of(file))
+        return io.NodeOutput(bitstream, ui=says(describe(bitstream), parts=spent(bitstream)))
 
 
 class UnpackBitstream(io.ComfyNode):
@@ -232,8 +250,10 @@ class UnpackBitstream(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_UnpackBitstream",
+            search_aliases=("decompress", "codec", "extract"),
+            says=True,
             display_name="Unpack Bitstream (SEDIC)",
             category="SEDIC/file",
             description="The reference, the words and masks, and the seed of a file.",
@@ -250,42 +270,14 @@ class UnpackBitstream(io.ComfyNode):
     def execute(cls, bitstream: SedicFile) -> io.NodeOutput:
         semantics = bitstream.semantics
         words = [literal(semantics.overall), *(f"{o.name}: {o.detail}" for o in semantics.objects)]
+        words += [bitstream.missing] if bitstream.missing else []
         return io.NodeOutput(
             reference_of(bitstream),
             semantics,
             literal(semantics.overall),
             bitstream.hints.seed,
-            ui=ui.PreviewText("\n".join(words)),
+            ui=says("\n".join(words)),
         )
 
 
-class QualityReport(io.ComfyNode):
-    """Figures of a decoded picture."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="SEDIC_QualityReport",
-            display_name="Quality Report (SEDIC)",
-            category="SEDIC/measure",
-            description="PSNR and MS-SSIM against the original, and the file's bits.",
-            is_output_node=True,
-            inputs=[
-                io.Image.Input("original", tooltip="The picture before encoding."),
-                io.Image.Input("decoded", tooltip="What came back; it must have the original's size."),
-                BitstreamSocket.Input("bitstream", optional=True, tooltip="Adds bytes and bits per pixel."),
-            ],
-            outputs=[io.String.Output(display_name="report", tooltip="The figures as JSON.")],
-        )
-
-    @classmethod
-    def execute(cls, original: Tensor, decoded: Tensor, bitstream: SedicFile | None = None) -> io.NodeOutput:
-        figures: dict[str, Any] = fidelity(to_pixels(original), to_pixels(decoded))
-        if bitstream is not None:
-            figures["bytes"] = bitstream.size
-            figures["bpp"] = round(bitstream.bits_per_pixel, 5)
-        report = json.dumps(figures)
-        return io.NodeOutput(report, ui=ui.PreviewText(report))
-
-
-NODES = [ReferenceEncode, ReferenceDecode, PackBitstream, SaveBitstream, LoadBitstream, UnpackBitstream, QualityReport]
+NODES = [ReferenceEncode, ReferenceDecode, PackBitstream, SaveBitstream, LoadBitstream, UnpackBitstream]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+from comfy_api.latest import ui
 from torch import Tensor
 
 from ..sedic.errors import SedicError
@@ -73,3 +75,9 @@ def mask_for(mask: Tensor, size: tuple[int, int], what: str) -> np.ndarray:
         warnings.warn(f"{what} is {sizes[0]}, the picture {sizes[1]}: it is stretched over it.", stacklevel=2)
     grown = torch.nn.functional.interpolate(to_mask(read)[None], tuple(size), mode="bilinear")
     return (grown[0, 0] > 0.5).numpy()
+
+
+def kept_for_window(image: Tensor, name: str) -> dict[str, Any]:
+    """Writes the first picture of an IMAGE into ComfyUI's temp folder; where the window finds it, and what it is."""
+    saved = ui.PreviewImage(image[:1]).as_dict()["images"][0]
+    return {"name": name, "file": saved["filename"], "subfolder": saved["subfolder"], "type": saved["type"]}

@@ -25,6 +25,7 @@ from ..sedic.demo import PHOTOGRAPH
 from ..sedic.errors import SedicError
 from ..sedic.models import catalogue, embedded
 from ..sedic.picture import read_picture
+from .schema import schema
 
 
 class EmbeddedLatents(comfy.latent_formats.LatentFormat):
@@ -252,8 +253,9 @@ class EmbeddedModels(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_EmbeddedModels",
+            search_aliases=("load checkpoint", "small models", "CPU"),
             display_name="Embedded Models (SEDIC)",
             category="SEDIC/models",
             description="Small models that ship with the pack: enough to try every wire on a CPU, no more.",
@@ -276,8 +278,9 @@ class IRControlNetLoader(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_IRControlNetLoader",
+            search_aliases=("DiffBIR", "load controlnet"),
             display_name="Load IRControlNet (SEDIC)",
             category="SEDIC/models",
             description="Loads DiffBIR's v1_general.pth or v2.pth, which ComfyUI's own loader does not know.",

@@ -1,7 +1,6 @@
-"""One bar over all stages: where a stage's steps stand among those of all stages wired to it.
+"""Where a restoration stands, in words: "object 2 of 3, step 1 of 2, update 3 of 5", shown by web/js/progress.js.
 
-ComfyUI draws a bar for each node and knows none for several. So every stage counts on where the stage before it ended:
-the bar of the node that runs is that of the whole restoration.
+Each stage's bar is its own; which of the stages it is, only the graph tells.
 """
 
 from __future__ import annotations
@@ -12,20 +11,51 @@ from typing import Any
 from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
 
-STAGES = ("SEDIC_ORAGSampler", "SEDIC_GlobalRestore")
+from .server import running_server
+
+OBJECT, WHOLE = "SEDIC_ORAGSampler", "SEDIC_GlobalRestore"
+EVENT = "sedic.progress"
 
 
-def place_among_stages(own: int) -> tuple[int, int]:
-    """(steps of the stages before, steps of all stages) for the node that runs, which has ``own`` steps."""
-    context, graph = get_executing_context(), get_progress_state().dynprompt
-    if context is None or not graph.has_node(context.node_id):
-        return 0, own
-    nodes = {name: graph.get_node(name) for name in graph.all_node_ids()}
-    return steps_around(nodes, context.node_id, own)
+class Teller:
+    """Tells the window about one stage, from its first step to its last."""
+
+    def __init__(self, steps: int, updates: int) -> None:
+        """Args: the stage's ``steps``, and the most guided ``updates`` of a step."""
+        self._steps, self._updates = steps, updates
+        self._step, self._update = 0, 0
+        context, graph = get_executing_context(), get_progress_state().dynprompt
+        self._node = context.node_id if context is not None and graph.has_node(context.node_id) else None
+        self._stage = ""
+        if self._node is not None:
+            self._stage = stage_name({name: graph.get_node(name) for name in graph.all_node_ids()}, self._node)
+        self._send()
+
+    def step_done(self, step: int) -> None:
+        """After step ``step``, counted from 0."""
+        self._step, self._update = step + 1, 0
+        if self._step < self._steps:
+            self._send()
+
+    def update(self, step: int, _energy: float) -> None:
+        """Before each guided update of a step."""
+        self._update = self._update + 1 if step == self._step else 1
+        self._step = step
+        self._send()
+
+    def _send(self) -> None:
+        server = running_server()
+        if server is None or self._node is None:
+            return
+        update = f", update {self._update} of {self._updates}" if self._update else ""
+        text = f"{self._stage}, step {self._step + 1} of {self._steps}{update}"
+        server.send_sync(EVENT, {"node": self._node, "text": text}, server.client_id)
 
 
-def steps_around(nodes: Mapping[str, Mapping[str, Any]], node: str, own: int) -> tuple[int, int]:
-    """:func:`place_among_stages` for a graph in API form; a stage whose steps are wired counts as many as this one."""
+def stage_name(nodes: Mapping[str, Mapping[str, Any]], node: str) -> str:
+    """Which stage ``node`` is among those wired to it, in a graph in API form."""
+    if nodes[node].get("class_type") == WHOLE:
+        return "whole picture"
 
     def behind(start: str) -> set[str]:
         seen, waiting = {start}, [start]
@@ -36,12 +66,8 @@ def steps_around(nodes: Mapping[str, Mapping[str, Any]], node: str, own: int) ->
                     waiting.append(value[0])
         return seen
 
-    def steps(name: str) -> int:
-        value = nodes[name]["inputs"].get("steps")
-        return value if isinstance(value, int) else own
-
-    stages = [name for name, entry in nodes.items() if entry.get("class_type") in STAGES and name != node]
+    stages = [name for name, entry in nodes.items() if entry.get("class_type") == OBJECT and name != node]
     sources = behind(node)
-    before = sum(steps(name) for name in stages if name in sources)
-    after = sum(steps(name) for name in stages if name not in sources and node in behind(name))
-    return before, before + own + after
+    before = sum(name in sources for name in stages)
+    after = sum(name not in sources and node in behind(name) for name in stages)
+    return f"object {before + 1} of {before + 1 + after}"

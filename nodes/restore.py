@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.samplers
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
 from ..sedic.errors import SedicError
@@ -16,6 +16,9 @@ from ..sedic.restoration.solvers import SOLVERS, solver_named
 from ..sedic.restoration.stages import FINAL_STAGE
 from ..sedic.restoration.starts import low_frequencies
 from .comfy_denoiser import stage_sampler, with_gradients
+from .images import kept_for_window
+from .said import says
+from .schema import advanced, schema
 from .sockets import FusionSocket, GuidanceSocket, TrajectorySocket
 from .stage import Handling, Sampling, native_size, pass_through, run_stage
 
@@ -51,9 +54,9 @@ def model_inputs() -> list[Any]:
 
 def working_size_input() -> Any:
     """The widget of the largest side that the network sees at once."""
-    return io.Int.Input("working_size", default=0, min=0, max=8192, step=64, optional=True,
+    return advanced(io.Int.Input("working_size", default=0, min=0, max=8192, step=64, optional=True,
                         tooltip="Pixels a side that the model sees at once; larger pictures are restored in tiles that "
-                        "overlap. 0: the size the model was made for.")  # fmt: skip
+                        "overlap. 0: the size the model was made for."))  # fmt: skip
 
 
 def color_fix_input() -> Any:
@@ -83,13 +86,13 @@ def colors_of(reference: Tensor | None, color_fix: bool, image: Tensor) -> Tenso
 
 def checkpointing_input() -> Any:
     """The widget that trades time for memory."""
-    return io.Boolean.Input("checkpointing", default=False, optional=True,
-                            tooltip="Guided updates take a fifth less memory and a third more time.")  # fmt: skip
+    return advanced(io.Boolean.Input("checkpointing", default=False, optional=True,
+                            tooltip="Guided updates take a fifth less memory and a third more time."))  # fmt: skip
 
 
 def shown(handling: Handling) -> Any:
     """What a node shows of a stage's notes; None if there are none."""
-    return ui.PreviewText("\n".join(handling.notes)) if handling.notes else None
+    return says("\n".join(handling.notes)) if handling.notes else None
 
 
 class ORAGSampler(io.ComfyNode):
@@ -97,8 +100,10 @@ class ORAGSampler(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_ORAGSampler",
+            search_aliases=("restore object", "decompress", "sampler"),
+            says=True,
             display_name="ORAG Sampler (SEDIC)",
             category="SEDIC/decode",
             description="Restores one object (Algorithm 1, lines 2 to 12). With guidance and fusion unplugged it is "
@@ -115,9 +120,9 @@ class ORAGSampler(io.ComfyNode):
                 FusionSocket.Input("fusion", optional=True, tooltip="Unplugged: no fusion (Eq. 4)."),
                 working_size_input(),
                 checkpointing_input(),
-                io.Combo.Input("if_unguidable", options=list(UNGUIDABLE), default=UNGUIDABLE[0], optional=True,
+                advanced(io.Combo.Input("if_unguidable", options=list(UNGUIDABLE), default=UNGUIDABLE[0], optional=True,
                                tooltip="A model that has no gradient (quantised arithmetic, foreign compilers): stop "
-                               "with an error, or go on without guidance and say so."),
+                               "with an error, or go on without guidance and say so.")),
                 io.Image.Input("reference", optional=True, tooltip="Needed for color_fix only."),
                 color_fix_input(),
             ],
@@ -150,8 +155,10 @@ class GlobalRestore(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_GlobalRestore",
+            search_aliases=("restore", "decompress", "sampler", "compare", "before after"),
+            says=True,
             display_name="Global Restore (SEDIC)",
             category="SEDIC/decode",
             description="Restores the whole picture with the overall text (Algorithm 1, lines 13 to 19).",
@@ -191,11 +198,14 @@ class GlobalRestore(io.ComfyNode):
             seed, FINAL_STAGE, steps, cfg, sampler, scheduler, strength, start_strength if noised else 1.0
         )
         around = {"noise": None, "low frequencies": low_frequencies, "noised picture": lambda latent: latent}[start]
+        handling = Handling(working_size)
         latent, _, restored = run_stage(
             model, positive, negative, vae, image, sampling, hint, control_net, around=around,
-            handling=Handling(working_size), colors=colors_of(reference, color_fix, image), keep=False,
+            handling=handling, colors=colors_of(reference, color_fix, image), keep=False,
         )  # fmt: skip
-        return io.NodeOutput(restored, {"samples": latent}, ui=ui.PreviewImage(restored, cls=cls))
+        before = ("restored so far", image) if reference is None else ("reference", reference)
+        pictures = [kept_for_window(picture, name) for name, picture in (before, ("restored", restored))]
+        return io.NodeOutput(restored, {"samples": latent}, ui=says("\n".join(handling.notes), compare=pictures))
 
 
 class ORAGSamplerSelect(io.ComfyNode):
@@ -203,8 +213,9 @@ class ORAGSamplerSelect(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_ORAGSamplerSelect",
+            search_aliases=("custom sampler",),
             display_name="ORAG Sampler Select (SEDIC)",
             category="SEDIC/decode",
             description="The step loop of ORAG Sampler as a SAMPLER for SamplerCustomAdvanced. Guidance needs a MODEL "

@@ -23,7 +23,7 @@ from ..sedic.restoration.guidance import Guidance
 from ..sedic.restoration.solvers import solver_named
 from ..sedic.restoration.starts import pad_to_multiple, stage_seed
 from .comfy_denoiser import GradientError, stage_sampler, with_gradients
-from .progress import place_among_stages
+from .progress import Teller
 
 
 @dataclass(frozen=True)
@@ -95,19 +95,24 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
             fusion, mask=on_canvas(fusion.mask, image), previous=previous_latent(fusion.previous, vae, image)
         )
     seed, sigmas = stage_seed(sampling.seed, sampling.stage), noise_levels(model, sampling)
-    before, total = place_among_stages(sampling.steps)
-    tell = latent_preview.prepare_callback(model, total)
+    steps = len(sigmas) - 1
+    preview = latent_preview.prepare_callback(model, steps)
+    teller = Teller(steps, 0 if guidance is None else guidance.settings.updates)
+
+    def stepped(step: int, denoised: Tensor, x: Tensor, _: int) -> None:
+        preview(step, denoised, x, steps)
+        teller.step_done(step)
 
     def sample(guidance: Guidance | None) -> tuple[Tensor, Trajectory]:
         record: list[Trajectory] = []
         stage = stage_sampler(
             solver_named(sampling.sampler), guidance, fusion, sampling.seed, record.append, handling.checkpointing,
-            working_size=size, note=handling.note, **loop,
+            working_size=size, note=handling.note, watch=teller.update, **loop,
         )  # fmt: skip
         samples = comfy.sample.sample_custom(
             model if guidance is None else with_gradients(model),
             comfy.sample.prepare_noise(latent, seed), sampling.cfg, stage, sigmas, positive, negative, latent,
-            callback=lambda step, denoised, x, _: tell(before + step, denoised, x, total), seed=seed,
+            callback=stepped, seed=seed,
         )  # fmt: skip
         return samples, record[0]
 

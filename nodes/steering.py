@@ -17,6 +17,7 @@ from ..sedic.restoration.settings import REDUCTIONS
 from ..sedic.restoration.words import ORDERS, TOKENS, guided_tokens, in_order
 from .images import first_mask, to_mask
 from .order import check_alike
+from .schema import advanced, schema
 from .sockets import FusionSocket, GuidanceSocket, SemanticsSocket, TrajectorySocket
 
 MISSING = Guidance(torch.zeros(1, 1), ())  # of an object that is not there
@@ -27,8 +28,9 @@ class SemanticObject(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_SemanticObject",
+            search_aliases=("mask", "pick object"),
             display_name="Semantic Object (SEDIC)",
             category="SEDIC/decode",
             description="Picks object j: its prompt, name and mask. An object that is not there gives an empty mask, "
@@ -71,8 +73,9 @@ class AttentionGuidance(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         settings = GuidanceSettings()
-        return io.Schema(
+        return schema(
             node_id="SEDIC_AttentionGuidance",
+            search_aliases=("layout guidance", "regional prompt"),
             display_name="Attention Guidance (SEDIC)",
             category="SEDIC/decode",
             description="Moves the latent so that the object's words are painted inside its mask (Eqs. 2 and 3).",
@@ -91,17 +94,17 @@ class AttentionGuidance(io.ComfyNode):
                                tooltip="Updates end when the energy E has fallen to this."),
                 io.Combo.Input("layers", options=list(ATTENTION_LAYERS), default=settings.layers[0],
                                tooltip="Which cross-attention is read."),
-                io.Boolean.Input("control_layers", default=False, optional=True,
-                                 tooltip="Read the ControlNet's own cross-attention as well."),
-                io.Boolean.Input("through_control", default=settings.through_control, optional=True,
-                                 tooltip="Whether the gradient also goes through the ControlNet; off costs less."),
+                advanced(io.Boolean.Input("control_layers", default=False, optional=True,
+                                 tooltip="Read the ControlNet's own cross-attention as well.")),
+                advanced(io.Boolean.Input("through_control", default=settings.through_control, optional=True,
+                                 tooltip="Whether the gradient also goes through the ControlNet; off costs less.")),
                 io.Combo.Input("tokens", options=list(TOKENS), default=TOKENS[0], optional=True,
                                tooltip="Whose attention is guided: the name's, all content words' of the prompt, or "
                                "that of chosen words."),
                 io.String.Input("words", default="", optional=True,
                                 tooltip="Chosen words of the prompt, with commas between."),
-                io.Combo.Input("energy", options=list(REDUCTIONS), default=settings.reduction, optional=True,
-                               tooltip="Of several tokens: their mean, the worst (max), or their sum."),
+                advanced(io.Combo.Input("energy", options=list(REDUCTIONS), default=settings.reduction, optional=True,
+                               tooltip="Of several tokens: their mean, the worst (max), or their sum.")),
             ],
             outputs=[GuidanceSocket.Output(display_name="guidance", tooltip="Wire it to ORAG Sampler.")],
         )  # fmt: skip
@@ -142,8 +145,9 @@ class LatentMaskFuse(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SEDIC_LatentMaskFuse",
+            search_aliases=("inpaint", "blend", "latent composite"),
             display_name="Latent Mask Fuse (SEDIC)",
             category="SEDIC/decode",
             description="Keeps everything outside the mask as the stage before left it, at every step (Eq. 4).",

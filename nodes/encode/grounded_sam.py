@@ -15,6 +15,8 @@ from ...sedic.understanding.masks.grounding import BOX_THRESHOLD, TEXT_THRESHOLD
 from ...sedic.understanding.masks.locate import SEVERAL, Corners, locate, read_boxes
 from ...sedic.understanding.masks.overlay import overlay
 from ..images import heard, mask_for, to_image, to_mask, to_pixels
+from ..said import says
+from ..schema import advanced, schema
 from ..sockets import SemanticsSocket
 from .models import DETECTORS, NONE, SEGMENTERS, logged
 
@@ -27,14 +29,16 @@ class GroundedSAM(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Sockets and widgets."""
-        return io.Schema(
+        return schema(
             node_id="SEDIC_GroundedSAM",
+            search_aliases=("segment", "mask", "detect", "grounding dino", "segment anything"),
+            says=True,
             display_name="Grounded SAM (SEDIC)",
             category="SEDIC/encode",
             description="Gives every object its mask and drops objects that the picture does not show.",
             inputs=[
                 io.Image.Input("image", tooltip="The picture; of a batch, the first."),
-                SemanticsSocket.Input("semantics", tooltip="The words, from SEDIC Textualize."),
+                SemanticsSocket.Input("semantics", tooltip="The words, from LMM Textualize."),
                 io.Combo.Input(
                     "mode",
                     options=["auto", "masks", "boxes", "models"],
@@ -71,30 +75,36 @@ class GroundedSAM(io.ComfyNode):
                     tooltip="A batch of masks in the objects' order, for objects without a mask of their own above; "
                     "an empty one counts as none.",
                 ),
-                io.Float.Input(
-                    "box_threshold",
-                    default=BOX_THRESHOLD,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Least score of a box of the detector. Higher drops more objects as hallucinations.",
+                advanced(
+                    io.Float.Input(
+                        "box_threshold",
+                        default=BOX_THRESHOLD,
+                        min=0.0,
+                        max=1.0,
+                        step=0.01,
+                        optional=True,
+                        tooltip="Least score of a box of the detector. Higher drops more objects as hallucinations.",
+                    )
                 ),
-                io.Float.Input(
-                    "text_threshold",
-                    default=TEXT_THRESHOLD,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Least score of the name's noun in such a box.",
+                advanced(
+                    io.Float.Input(
+                        "text_threshold",
+                        default=TEXT_THRESHOLD,
+                        min=0.0,
+                        max=1.0,
+                        step=0.01,
+                        optional=True,
+                        tooltip="Least score of the name's noun in such a box.",
+                    )
                 ),
-                io.Combo.Input(
-                    "several",
-                    options=list(SEVERAL),
-                    default=SEVERAL[0],
-                    optional=True,
-                    tooltip="Several boxes of one name. merge: all make one mask. best: the surest alone.",
+                advanced(
+                    io.Combo.Input(
+                        "several",
+                        options=list(SEVERAL),
+                        default=SEVERAL[0],
+                        optional=True,
+                        tooltip="Several boxes of one name. merge: all make one mask. best: the surest alone.",
+                    )
                 ),
             ],
             outputs=[
@@ -163,7 +173,7 @@ class GroundedSAM(io.ComfyNode):
         # MASK has no empty batch: without objects it is one mask with nothing inside.
         stacked = torch.cat(batch) if batch else torch.zeros(1, *pixels.shape[:2])
         text = "\n".join(logged(notes))
-        shown = {**ui.PreviewImage(preview).as_dict(), **ui.PreviewText(text).as_dict()}
+        shown = says(text, **ui.PreviewImage(preview).as_dict()).as_dict()
         return io.NodeOutput(found.semantics, stacked, preview, text, ui=shown)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import folder_paths
 from comfy import model_management
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
 from ...sedic.errors import SedicError
@@ -17,6 +17,8 @@ from ...sedic.understanding.words import endpoints, local
 from ...sedic.understanding.words.memory import AnswerCache
 from ...sedic.understanding.words.textualize import provider_of, textualize, typed
 from ..images import heard, to_pixels
+from ..said import says
+from ..schema import advanced, schema
 from ..sockets import SemanticsSocket
 from .models import DESCRIBERS, NONE, logged
 
@@ -41,8 +43,10 @@ class LMMTextualize(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Sockets and widgets."""
-        return io.Schema(
+        return schema(
             node_id="SEDIC_LMMTextualize",
+            search_aliases=("caption", "describe", "words", "prompt from image", "VLM"),
+            says=True,
             display_name="LMM Textualize (SEDIC)",
             category="SEDIC/encode",
             description="Describes a picture: its main objects, details of each, and the whole.",
@@ -88,13 +92,15 @@ class LMMTextualize(io.ComfyNode):
                     max=200,
                     tooltip="Most words of the overall text (l_all); a longer one is cut.",
                 ),
-                io.Int.Input(
-                    "name_words",
-                    default=LIMITS.name_words,
-                    min=1,
-                    max=20,
-                    optional=True,
-                    tooltip="Most words of an object's name (l_n); longer ones are cut.",
+                advanced(
+                    io.Int.Input(
+                        "name_words",
+                        default=LIMITS.name_words,
+                        min=1,
+                        max=20,
+                        optional=True,
+                        tooltip="Most words of an object's name (l_n); longer ones are cut.",
+                    )
                 ),
                 io.Combo.Input(
                     "local_model",
@@ -103,14 +109,16 @@ class LMMTextualize(io.ComfyNode):
                     optional=True,
                     tooltip="For local model: a transformers folder of a vision-language model in models/LLM.",
                 ),
-                io.Int.Input(
-                    "attempt",
-                    default=0,
-                    min=0,
-                    max=2**31 - 1,
-                    optional=True,
-                    tooltip="Answers are kept: the same picture, question, model and attempt give the same words at no "
-                    "cost. Another number asks for other words, and is sent as the seed.",
+                advanced(
+                    io.Int.Input(
+                        "attempt",
+                        default=0,
+                        min=0,
+                        max=2**31 - 1,
+                        optional=True,
+                        tooltip="Answers are kept: the same picture, question, model and attempt give the same words "
+                        "at no cost. Another number asks for other words, and is sent as the seed.",
+                    )
                 ),
                 io.Combo.Input(
                     "preset",
@@ -170,7 +178,7 @@ class LMMTextualize(io.ComfyNode):
                 watch = model_management.throw_exception_if_processing_interrupted
                 memory = AnswerCache(private_folder() / "answers")
                 semantics = textualize(to_pixels(image), provider, limits, attempt, memory, watch)
-        return io.NodeOutput(semantics, ui=ui.PreviewText("\n".join([*_lines(semantics), *logged(notes)])))
+        return io.NodeOutput(semantics, ui=says("\n".join([*_lines(semantics), *logged(notes)])))
 
 
 def private_folder() -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -58,6 +59,7 @@ def restore(
     keep: bool = True,
     working_size: int = 0,
     note: Callable[[str], None] = warnings.warn,
+    watch: Callable[[int, float], None] | None = None,
 ) -> Trajectory:
     """One stage of Algorithm 1: from noise to a clean latent, guided (Eq. 3) and fused (Eq. 4) on the way.
 
@@ -76,6 +78,7 @@ def restore(
         keep: whether a next stage needs the trajectory; without, only its last latent is kept.
         working_size: longest side in pixels that the network sees at once; 0: however large the picture is.
         note: told what the person who waits should know.
+        watch: told (step, energy) by every guided update.
 
     Raises:
         LatentError: the latent is not finite, without guidance.
@@ -92,7 +95,7 @@ def restore(
         noise = fresh_noise() if fresh_noise else None
         for step, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
             if guidance is not None and guidance.settings.active(step, len(sigmas) - 1):
-                x = guide(denoiser, x, sigma, guidance)
+                x = guide(denoiser, x, sigma, guidance, partial(watch, step) if watch else None)
             seen: list[Tensor] = []
 
             def denoise(x: Tensor, sigma: Tensor, seen: list[Tensor] = seen) -> Tensor:

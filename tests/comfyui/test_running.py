@@ -1,9 +1,10 @@
-"""A restoration in progress: previews, one bar over all stages, what runs again, and stopping it."""
+"""A restoration in progress: previews, a bar and words for each stage, what runs again, and stopping it."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import types
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def graph(client: Client, repository: Path) -> dict:
     return graph
 
 
-def test_changing_the_third_object_runs_again_from_its_stage_on_and_the_bar_goes_on_there(
+def test_changing_the_third_object_runs_again_from_its_stage_on_each_with_its_own_bar(
     client: Client, graph: dict
 ) -> None:
     client.run(graph)
@@ -42,13 +43,8 @@ def test_changing_the_third_object_runs_again_from_its_stage_on_and_the_bar_goes
     assert behind <= ran
     assert not [name for name in ran if name.endswith((" 1", " 2")) or "Encode" in name or "Bitstream" in name]
     bar = [(r.title, r.step, r.steps) for r in reports if r.steps and r.title.startswith("Restore")]
-    stages = 4
-    assert bar == [
-        ("Restore object 3", 2 * STEPS + 1, stages * STEPS),
-        ("Restore object 3", 3 * STEPS, stages * STEPS),
-        ("Restore the whole", 3 * STEPS + 1, stages * STEPS),
-        ("Restore the whole", 4 * STEPS, stages * STEPS),
-    ]
+    each = [(1, STEPS), (STEPS, STEPS)]
+    assert bar == [(name, *at) for name in ("Restore object 3", "Restore the whole") for at in each]
 
 
 def test_interrupt_stops_within_one_step_and_the_next_run_is_as_ever(client: Client, graph: dict) -> None:
@@ -69,8 +65,8 @@ def test_interrupt_stops_within_one_step_and_the_next_run_is_as_ever(client: Cli
     assert client.run(graph).outputs
 
 
-def test_steps_of_all_stages_are_counted_along_the_wires(pack) -> None:
-    around = importlib.import_module(f"{pack.__name__}.nodes.progress").steps_around
+def test_a_stage_is_named_by_its_place_along_the_wires(pack) -> None:
+    named = importlib.import_module(f"{pack.__name__}.nodes.progress").stage_name
     nodes = {
         "a": {"class_type": "SEDIC_ORAGSampler", "inputs": {"steps": 10, "seed": 1}},
         "b": {"class_type": "SEDIC_ORAGSampler", "inputs": {"steps": ["x", 0], "image": ["a", 2]}},
@@ -78,10 +74,38 @@ def test_steps_of_all_stages_are_counted_along_the_wires(pack) -> None:
         "c": {"class_type": "SEDIC_GlobalRestore", "inputs": {"steps": 20, "image": ["b", 2]}},
         "beside": {"class_type": "SEDIC_ORAGSampler", "inputs": {"steps": 7}},
     }
-    assert around(nodes, "a", 10) == (0, 40)
-    assert around(nodes, "b", 10) == (10, 40)
-    assert around(nodes, "c", 20) == (30, 50)
-    assert around(nodes, "beside", 7) == (0, 7)
+    assert named(nodes, "a") == "object 1 of 2"
+    assert named(nodes, "b") == "object 2 of 2"
+    assert named(nodes, "c") == "whole picture"
+    assert named(nodes, "beside") == "object 1 of 1"
+
+
+def test_words_follow_a_stage_through_its_steps_and_guided_updates(pack, monkeypatch) -> None:
+    progress = importlib.import_module(f"{pack.__name__}.nodes.progress")
+    sent: list[dict] = []
+    server = types.SimpleNamespace(
+        client_id="me", send_sync=lambda event, data, sid: sent.append({event: data["text"]})
+    )
+    graph = {"7": {"class_type": "SEDIC_ORAGSampler", "inputs": {}}}
+    prompt = types.SimpleNamespace(has_node=graph.__contains__, get_node=graph.get, all_node_ids=lambda: set(graph))
+    monkeypatch.setattr(progress, "running_server", lambda: server)
+    monkeypatch.setattr(progress, "get_executing_context", lambda: types.SimpleNamespace(node_id="7"))
+    monkeypatch.setattr(progress, "get_progress_state", lambda: types.SimpleNamespace(dynprompt=prompt))
+    teller = progress.Teller(2, 3)
+    for step in range(2):
+        for _ in range(2 - step):
+            teller.update(step, 0.5)
+        teller.step_done(step)
+    assert sent == [
+        {"sedic.progress": f"object 1 of 1, {where}"}
+        for where in (
+            "step 1 of 2",
+            "step 1 of 2, update 1 of 3",
+            "step 1 of 2, update 2 of 3",
+            "step 2 of 2",
+            "step 2 of 2, update 1 of 3",
+        )
+    ]
 
 
 def test_every_step_shows_a_preview_that_looks_like_the_picture(comfy, restore, stage, monkeypatch) -> None:

@@ -143,7 +143,10 @@ def test_cut_file_gives_the_stages_that_arrived(client: Client, repository: Path
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [(b"\x89PNG not a sedic file at all", "Load Bitstream failed: "), (None, "Load Bitstream.*gone.sedic")],
+    [
+        (b"\x89PNG not a sedic file at all", r"Load Bitstream.*This is not a \.sedic file"),
+        (None, "Load Bitstream.*gone.sedic"),
+    ],
 )
 def test_file_that_is_none_ends_in_one_sentence(
     client: Client, repository: Path, tmp_path: Path, data: bytes | None, said: str

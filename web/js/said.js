@@ -1,0 +1,151 @@
+// What a node has to say: words, where it stands, the bar of its bytes, two pictures to compare. The front end draws
+// the text of its own nodes only. Nothing of this is saved; after a reload the server is asked what was said before.
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+import { budgetBar } from "./budget.js";
+import { compareSlider } from "./compare.js";
+import { addElement, element, keepEvents } from "./elements.js";
+import "./load_bitstream.js"; // whose widget stands above this one
+
+const NAME = "sedic said";
+// Nodes that say something; those whose schema in Python says so.
+const SPEAKERS = new Set(
+  ["ReferenceEncode", "LMMTextualize", "GroundedSAM", "PackBitstream", "SaveBitstream", "LoadBitstream"]
+    .concat(["UnpackBitstream", "ORAGSampler", "GlobalRestore", "QualityReport"])
+    .map((name) => `SEDIC_${name}`),
+);
+const MOST_HEIGHT = 200; // of words that make a node grow; more is scrolled, or seen in a node that a person makes larger
+const COMPARE_HEIGHT = 240;
+
+class Said {
+  constructor(node) {
+    this.node = node;
+    this.standing = element("div", { className: "standing", hidden: true, attributes: { role: "status" } });
+    this.words = element("div", { className: "words", hidden: true });
+    this.below = element("div", { className: "below", hidden: true });
+    this.stack = element("div", { className: "stack" }, this.standing, this.words, this.below);
+    this.box = element("div", { className: "sedic-said", hidden: true }, this.stack);
+    keepEvents(this.box, "wheel", "dblclick");
+    const room = { getMinHeight: () => this.height(), getMaxHeight: () => (this.silent ? 0 : undefined) };
+    addElement(node, NAME, this.box, room);
+    new ResizeObserver(() => this.grow()).observe(this.stack);
+  }
+
+  get silent() {
+    return this.standing.hidden && this.words.hidden && this.below.hidden;
+  }
+
+  // What it takes, in the canvas's own units; nodes made larger give it more.
+  height() {
+    if (this.silent) return 0;
+    if (!this.stack.offsetHeight) return this.known ?? 40; // not drawn yet
+    const above = this.words.offsetHeight + (this.below.querySelector(".sedic-bar")?.offsetHeight ?? 0);
+    const compares = this.box.classList.contains("compares");
+    this.known = compares ? COMPARE_HEIGHT + above : Math.min(this.stack.offsetHeight + 16, MOST_HEIGHT);
+    return this.known;
+  }
+
+  say({ text = "", parts = [], target = 0, compare = [] }) {
+    this.words.textContent = text;
+    this.words.hidden = !text;
+    const drawn = [];
+    if (parts.length) drawn.push(budgetBar(parts, target));
+    if (compare.length > 1) drawn.push(compareSlider(compare));
+    this.below.replaceChildren(...drawn);
+    this.below.hidden = !drawn.length;
+    this.box.classList.toggle("compares", compare.length > 1);
+    this.box.hidden = this.silent;
+  }
+
+  stand(text) {
+    this.standing.textContent = text;
+    this.standing.hidden = !text;
+    this.box.hidden = this.silent;
+  }
+
+  // Makes room, as soon as it is drawn; never takes any away that a person or a graph gave.
+  grow() {
+    if (window.LiteGraph?.vueNodesMode) return; // there the document does
+    const [width, height] = this.node.size;
+    const needed = this.node.computeSize()[1];
+    if (needed > height) this.node.setSize([width, needed]);
+    this.node.setDirtyCanvas?.(true, true);
+  }
+}
+
+const voices = new WeakMap();
+
+function voice(node) {
+  if (!voices.has(node)) voices.set(node, new Said(node));
+  return voices.get(node);
+}
+
+// Shows what a node's output says, if anything.
+export function speak(node, output) {
+  const said = output?.sedic_said?.[0] ?? (output?.text && { text: [output.text].flat().join("\n") });
+  if (!said) return;
+  const silent = !said.text && !said.parts?.length && !(said.compare?.length > 1);
+  if (!silent || voices.has(node)) voice(node).say(said);
+}
+
+// Shows where a running node stands; with no text, that it does not run.
+export function stand(node, text) {
+  if (text || voices.has(node)) voice(node).stand(text);
+}
+
+// The nodes from the outermost to the one itself that an id such as "12:5" names: subgraphs hold nodes.
+export function path(id) {
+  const found = [];
+  let graph = app.rootGraph ?? app.graph;
+  for (const part of String(id).split(":")) {
+    const node = graph?.getNodeById(part) ?? graph?.getNodeById(Number(part));
+    if (!node) return [];
+    found.push(node);
+    graph = node.subgraph;
+  }
+  return found;
+}
+
+function everyNode(graph) {
+  return (graph?.nodes ?? []).flatMap((node) => [node, ...everyNode(node.subgraph)]);
+}
+
+// Asks the server what the nodes of this very graph said; of those named, or of all.
+async function recall(ids) {
+  if (!everyNode(app.rootGraph ?? app.graph).some((node) => node.comfyClass?.startsWith("SEDIC_"))) return;
+  const { output } = await app.graphToPrompt();
+  const answer = await api.fetchApi("/sedic/said", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ prompt: output }),
+  });
+  if (answer.status !== 200) return;
+  for (const [id, said] of Object.entries(await answer.json())) {
+    const node = path(id).at(-1);
+    if (!node || (ids && !ids.includes(id))) continue;
+    if (said.images) app.nodeOutputs[id] ??= said; // pictures that the front end draws by itself
+    speak(node, said);
+  }
+}
+
+app.registerExtension({
+  name: "SEDIC.Said",
+  setup() {
+    // Cores of 2025 send nothing of nodes between whose results they kept.
+    api.addEventListener("execution_cached", ({ detail }) => recall((detail.nodes ?? []).map(String)));
+  },
+  nodeCreated(node) {
+    const speaks = SPEAKERS.has(node.comfyClass);
+    // Nodes 2.0 of 2025 draws only the widgets that a node is made with.
+    if (speaks || everyNode(node.subgraph).some((inner) => SPEAKERS.has(inner.comfyClass))) voice(node);
+    if (!speaks) return;
+    const before = node.onExecuted;
+    node.onExecuted = function (output) {
+      before?.apply(this, arguments);
+      speak(this, output);
+    };
+  },
+  afterConfigureGraph() {
+    recall();
+  },
+});
