@@ -52,24 +52,28 @@ class Handling:
         checkpointing: whether guided updates keep few activations and compute the others twice.
         go_on: whether a model that cannot be guided is sampled without guidance, instead of an error.
         notes: filled with what the person who waits should know.
+        picture: which of a batch of ``pictures`` this is, for the bar.
     """
 
     working_size: int = 0
     checkpointing: bool = False
     go_on: bool = False
     notes: list[str] = field(default_factory=list)
+    picture: int = 0
+    pictures: int = 1
 
     def note(self, text: str) -> None:
         """Keeps a sentence for the node, and writes it into ComfyUI's log."""
-        self.notes.append(text)
-        logging.warning(text)
+        if text not in self.notes:
+            self.notes.append(text)
+            logging.warning(text)
 
 
 def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, sampling: Sampling, hint: Tensor,
               control_net: Any = None, guidance: Guidance | None = None, fusion: Fusion | None = None,
               around: Any = None, handling: Handling | None = None, colors: Tensor | None = None,
               **loop: Any) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
-    """Samples one stage; (latent, trajectory, picture of ``image``'s size).
+    """Samples one stage of one picture; (latent, trajectory, picture of ``image``'s size).
 
     ``around`` makes the latent around which the noise lies from the picture's (None: 0, pure noise); ``colors`` is the
     IMAGE of its size whose coarse colours the result gets; ``loop`` goes to :func:`~sedic.restoration.stages.restore`.
@@ -93,7 +97,8 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
     if fusion is not None:
         fusion = replace(fusion, mask=on_canvas(fusion.mask, image), previous=previous_latent(fusion.previous, vae))
     seed, sigmas = stage_seed(sampling.seed, sampling.stage), noise_levels(model, sampling)
-    before, total = place_among_stages(sampling.steps)
+    before, total = (steps * handling.pictures for steps in place_among_stages(sampling.steps))
+    before += handling.picture * sampling.steps
     tell = latent_preview.prepare_callback(model, total)
 
     def sample(guidance: Guidance | None) -> tuple[Tensor, Trajectory]:
