@@ -194,7 +194,7 @@ class ComfyDenoiser:
         """The positive conditioning at this noise level that holds the object's prompt; everywhere in the picture."""
         conditions = self.conds["positive"]
         acting = [c for c in conditions if comfy.samplers.get_area_and_mult(c, x, level) is not None]
-        condition = self.words.choose(conditions, acting, level[0].item())
+        condition = self.words.choose(conditions, acting, level[0])
         return {key: value for key, value in condition.items() if key not in ("area", "mask")}
 
     def _precisions(self, control_networks: list[Any]) -> set[torch.dtype]:

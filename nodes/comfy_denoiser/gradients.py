@@ -120,8 +120,11 @@ def clone_conditioning(conditions: list[dict[str, Any]]) -> None:
                 part.cond = part.cond.clone()
 
 
-def backward_failed(error: RuntimeError) -> bool:
-    """Whether PyTorch says that there is no way back through what ran: another node's kernel, or its own layers."""
+def no_way_back(error: RuntimeError) -> str | None:
+    """Why PyTorch finds no way back through what ran, if that is what the error says."""
     said = str(error)
-    reasons = ("does not require grad", "not implemented", "Inference tensors", "modified by an inplace operation")
-    return any(words in said for words in reasons)
+    if "modified by an inplace operation" in said:
+        return "another node's patch writes over what the way back needs"
+    if any(words in said for words in ("does not require grad", "not implemented", "Inference tensors")):
+        return said.splitlines()[0][:120]
+    return None

@@ -163,14 +163,16 @@ class Words:
         if text is None:
             return None
         if id(text) not in self._places:
-            found = None
-            if bool(text.any()):
-                found = Place(0, text.shape[1], 0.0) if self.prompt is None else place_of(self.prompt, text)
-            self._places[id(text)] = text, found  # kept, so that no other tensor gets its id
+            self._places[id(text)] = text, self._look(text)  # kept, so that no other tensor gets its id
         return self._places[id(text)][1]
 
+    def _look(self, text: Tensor) -> Place | None:
+        if self.prompt is None:
+            return Place(0, text.shape[1], 0.0)
+        return place_of(self.prompt, text) if bool(text.any()) else None
+
     def choose(
-        self, conditions: Sequence[dict[str, Any]], acting: Sequence[dict[str, Any]], level: float
+        self, conditions: Sequence[dict[str, Any]], acting: Sequence[dict[str, Any]], level: Tensor
     ) -> dict[str, Any]:
         """Of the positive conditionings the one to read: of those that act and hold the prompt best, the first.
 
@@ -178,7 +180,7 @@ class Words:
             SedicError: none acts, none holds it, or all are zeros.
         """
         if not acting:
-            raise SedicError(f"No positive conditioning acts at sigma {level:.3g}; widen its timestep range.")
+            raise SedicError(f"No positive conditioning acts at sigma {level.item():.3g}; widen its timestep range.")
         held = [(place.distance, i) for i, c in enumerate(acting) if (place := self.place(c.get("cross_attn")))]
         if held:
             distance, chosen = min(held)
@@ -196,8 +198,8 @@ class Words:
             )
         if any(self.place(c.get("cross_attn")) for c in conditions):
             raise SedicError(
-                f"The object's prompt does not act at sigma {level:.3g}, where guidance reads it; widen the timestep "
-                "range of its conditioning, or raise t_prime."
+                f"The object's prompt does not act at sigma {level.item():.3g}, where guidance reads it; widen the "
+                "timestep range of its conditioning, or raise t_prime."
             )
         raise SedicError(
             "The positive conditioning does not hold the prompt that Attention Guidance was given; encode the same "

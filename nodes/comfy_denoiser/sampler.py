@@ -20,7 +20,7 @@ from ...sedic.restoration.solvers import Solver
 from ...sedic.restoration.stages import restore
 from ...sedic.restoration.starts import stage_noise
 from .denoiser import ComfyDenoiser
-from .gradients import GradientError, backward_failed
+from .gradients import GradientError, no_way_back
 from .masks import masks_of
 
 
@@ -73,11 +73,12 @@ def stage_sampler(
             try:
                 trajectory = restore(denoiser, x, sigmas, solver, guide, ready, noise, progress, fresh, **loop)
             except RuntimeError as error:
-                if guidance is None or not backward_failed(error):
+                reason = no_way_back(error)
+                if guidance is None or reason is None:
                     raise
                 raise GradientError(
-                    f"There is no way back through this model ({str(error).splitlines()[0][:120]}); unplug guidance, "
-                    "or set if_unguidable to go on."
+                    f"There is no way back through this model ({reason}); unplug guidance, or set if_unguidable to go "
+                    "on."
                 ) from error
             if record:
                 record(trajectory)

@@ -23,7 +23,8 @@ def core(module: str, name: str, **inputs: Any) -> tuple[Any, ...]:
         pytest.skip(f"this ComfyUI has no {name}")
     with torch.inference_mode():
         if hasattr(node, "define_schema"):
-            output = node.execute(**inputs)
+            defaults = {one.id: one.default for one in node.define_schema().inputs if hasattr(one, "default")}
+            output = node.execute(**{**defaults, **inputs})
             return getattr(output, "result", output)
         return getattr(node(), node.FUNCTION)(**inputs)
 

@@ -46,8 +46,7 @@ class Row:
         holds: a sentence's pattern; None: guidance.
         settings: of Attention Guidance, over the table's own.
         note: pattern of what the node says besides.
-        exact: whether its unguided latent is compared; not where the neighbour draws at random.
-        acts: whether it changes the unguided latent here.
+        acts: whether it changes the unguided latent of models as small as these.
         steps: of the solver.
         like: an earlier row with the same words, whose first energy it must have.
     """
@@ -57,7 +56,6 @@ class Row:
     holds: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     note: str | None = None
-    exact: bool = True
     acts: bool = True
     steps: int = 1
     like: str | None = None
@@ -73,9 +71,9 @@ ROWS = [
     Row("FreeU_V2, second up block", patched("freelunch", "FreeU_V2", b1=1.3, b2=1.4, s1=0.9, s2=0.2),
         settings={"layers": "second up block"}),
     Row("a patch in place", in_place_within),
-    Row("a wrapper in place", everything_in_place, "inplace.*if_unguidable"),
+    Row("a wrapper in place", everything_in_place, "writes over.*if_unguidable"),
     Row("HyperTile", patched("hypertile", "HyperTile", tile_size=64, swap_size=2, max_depth=2, scale_depth=True),
-        exact=False),
+        acts=False),
     Row("TomePatchModel", patched("tomesd", "TomePatchModel", ratio=0.3), acts=False),
     Row("PerturbedAttentionGuidance", patched("pag", "PerturbedAttentionGuidance", scale=3.0)),
     Row("SelfAttentionGuidance", patched("sag", "SelfAttentionGuidance", scale=0.5, blur_sigma=2.0)),

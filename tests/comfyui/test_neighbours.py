@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from sedic.models.embedded import TEXT_ENCODER
+from sedic.models.embedded import LATENT_CHANNELS, TEXT_ENCODER
 
+from .neighbour_nodes import core
 from .neighbours import ROWS, Row
-from .scene import embedded_scene, sample_node, stock
+from .scene import embedded_scene, guidance, sample_node, stock
 
 WIDTH = TEXT_ENCODER["hidden_size"]
 
@@ -38,6 +40,12 @@ def table(request) -> Iterator[dict[str, str]]:
     yield shown
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print("\n\n" + "\n".join(f"{name:<38} {result}" for name, result in shown.items()))
+
+
+@pytest.fixture(scope="module")
+def plain(scene) -> Callable[[int], torch.Tensor]:
+    """The stock sampler's latent without any neighbour, of so many steps."""
+    return cache(lambda steps: stock(scene, steps=steps))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +82,7 @@ def leftovers(scene) -> list[str]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_neighbour_changes_nothing_but_what_it_is_for(
-    library, restore, steering, scene, table, first, energies, row: Row
+    library, restore, steering, scene, plain, table, first, energies, row: Row
 ):
     """Without guidance the stock sampler's latent; with it a falling energy, or a sentence; afterwards as before."""
     made = row.build(scene)
@@ -82,9 +90,8 @@ def test_a_neighbour_changes_nothing_but_what_it_is_for(
     steps = {"steps": row.steps}
     before = stock(scene, **steps, **inputs)
     free = sample_node(restore, scene, **steps, **inputs).result[0]["samples"]
-    if row.exact:
-        assert torch.equal(free, before)
-    assert row.acts == (not torch.equal(free, stock(scene, **steps)))
+    assert torch.equal(free, before)
+    assert row.acts == (not torch.equal(free, plain(row.steps)))
     settings = {"eta": 40.0, "t_prime": 0.6, "updates": 2, "threshold": 0.0, "layers": "first up block"}
     gc.disable()  # nothing may wait for the collector
     try:
@@ -93,8 +100,7 @@ def test_a_neighbour_changes_nothing_but_what_it_is_for(
     finally:
         gc.enable()
     assert not left
-    if row.exact:
-        assert torch.equal(stock(scene, **steps, **inputs), before)
+    assert torch.equal(stock(scene, **steps, **inputs), before)
     if row.holds is not None:
         assert isinstance(result, str)
         assert re.fullmatch(f".*{row.holds}.*", result)  # one line
@@ -109,19 +115,88 @@ def test_a_neighbour_changes_nothing_but_what_it_is_for(
     notes = "" if result.ui is None else result.ui.as_dict()["text"][0]
     assert bool(notes) == bool(row.note)
     assert re.search(row.note or "", notes)
-    fallen = f"energy {energies[0]:.4f} → {energies[1]:.4f}"
-    exact = "unguided exact" if row.exact else "unguided random"
-    table[row.name] = f"{exact}, {fallen}" + (f" (“{notes}”)" if notes else "")
+    shown = f"unguided exact, energy {energies[0]:.4f} → {energies[1]:.4f}"
+    table[row.name] = shown + (f" (“{notes}”)" if notes else "")
 
 
 def guided(library, restore, steering, scene, made, inputs, steps, settings):
     """The node's output, or the sentence in which it declines."""
     try:
         with torch.inference_mode():
-            (guidance,) = steering.AttentionGuidance.execute(
+            (wanted,) = steering.AttentionGuidance.execute(
                 clip=made.get("clip", scene.clip), prompt=made.get("prompt", scene.prompt),
                 name=made.get("name", "red cup"), mask=scene.mask[None], **settings,
             ).result  # fmt: skip
-        return sample_node(restore, scene, guidance=guidance, **steps, **inputs)
+        return sample_node(restore, scene, guidance=wanted, **steps, **inputs)
     except library.errors.SedicError as error:
         return str(error)
+
+
+@pytest.mark.parametrize("name", ["EasyCacheNode", "LazyCacheNode"])
+def test_a_cache_answers_no_step_whose_latent_guidance_has_moved(library, restore, steering, scene, name):
+    """It answers most unguided steps; beside guidance at every step it computes them all."""
+    (model,) = core("easycache", name, model=scene.model, reuse_threshold=3.0, start_percent=0.0, end_percent=1.0)
+    passes = []
+    handle = scene.model.model.diffusion_model.middle_block[0].register_forward_hook(
+        lambda *_: passes.append(torch.is_grad_enabled())
+    )
+    sample_node(restore, scene, model=model, steps=5)
+    assert 0 < len(passes) < 5
+    passes.clear()
+    sample_node(restore, scene, model=model, steps=5, guidance=guidance(library, steering, scene))
+    handle.remove()
+    assert passes.count(False) == 5
+    assert passes.count(True) == 5
+
+
+def test_a_model_that_patches_in_place_goes_on_unguided_where_that_is_chosen(library, restore, steering, scene):
+    (row,) = (row for row in ROWS if row.name == "a wrapper in place")
+    inputs = {"steps": 1, **row.build(scene)}
+    free = sample_node(restore, scene, **inputs)
+    wanted = guidance(library, steering, scene)
+    output = sample_node(restore, scene, guidance=wanted, if_unguidable="go on", **inputs)
+    assert torch.equal(output.result[0]["samples"], free.result[0]["samples"])
+    assert "without guidance" in output.ui.as_dict()["text"][0]
+
+
+GUIDERS = {
+    "BasicGuider": ("custom_sampler", "BasicGuider", lambda s: {"conditioning": s.positive}),
+    "CFGGuider": ("custom_sampler", "CFGGuider", lambda s: {
+        "positive": s.positive, "negative": s.negative, "cfg": 2.0}),
+    "DualCFGGuider": ("custom_sampler", "DualCFGGuider", lambda s: {
+        "cond1": s.positive, "cond2": s.negative, "negative": s.negative, "cfg_conds": 2.0, "cfg_cond2_negative": 2.0,
+        "style": "regular"}),
+    "PerpNegGuider": ("perpneg", "PerpNegGuider", lambda s: {
+        "positive": s.positive, "negative": s.negative, "empty_conditioning": s.negative, "cfg": 2.0,
+        "neg_scale": 1.0}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("noise_mask", [False, True], ids=["", "with a noise mask"])
+@pytest.mark.parametrize("name", GUIDERS)
+def test_a_guider_samples_as_ever_and_is_guided(
+    comfy, library, restore, steering, scene, table, energies, name, noise_mask
+):
+    """ComfyUI's guiders around ORAG Sampler Select, of a latent and of one that is restored in part."""
+    module, node, inputs = GUIDERS[name]
+    mask = torch.zeros(1, 1, 128, 64) if noise_mask else None
+    if mask is not None:
+        mask[..., :64] = 1
+
+    def run(sampler, model):
+        guider = core(module, node, model=model, **inputs(scene))[0]
+        with torch.inference_mode():
+            latent = torch.zeros(1, LATENT_CHANNELS, 16, 8)
+            noise = comfy.sample.prepare_noise(latent, 3)
+            return guider.sample(noise, latent, sampler, torch.tensor([14.6, 5.0, 0.0]), denoise_mask=mask, seed=3)
+
+    guided = guidance(library, steering, scene, t_prime=0.6, updates=2)
+    before = run(comfy.samplers.sampler_object("euler"), scene.model)
+    with torch.inference_mode():
+        assert torch.equal(run(*restore.ORAGSamplerSelect.execute(scene.model, "euler").result), before)
+        moved = run(*restore.ORAGSamplerSelect.execute(scene.model, "euler", guided).result)
+    assert torch.equal(run(comfy.samplers.sampler_object("euler"), scene.model), before)
+    assert not torch.equal(moved, before)
+    assert energies[1] < energies[0]
+    shown = f"unguided exact, energy {energies[0]:.4f} → {energies[1]:.4f}"
+    table[f"{name}{', noise mask' if noise_mask else ''}"] = shown
