@@ -24,7 +24,7 @@ def masks_of(mask: Tensor, pictures: int, note: Callable[[str], None]) -> Tensor
     """
     masks = mask if mask.ndim == 3 else mask[None]
     lowest, highest = masks.flatten(1).amin(1), masks.flatten(1).amax(1)
-    for value in highest[(lowest == highest) & (highest > 0) & (highest < 1)].tolist():
+    for value in highest[(lowest == highest) & (highest > 0) & (highest < 0.99)].tolist():
         note(f"The mask is one grey, {value:.2g}, everywhere; it counts as the whole picture.")
     if pictures == 1:
         return masks.amax(0)

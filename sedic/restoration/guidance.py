@@ -53,7 +53,7 @@ def guide(
 
     Args:
         denoiser: gives the attention.
-        x: latent, (B, C, h, w); several are guided one after the other, each by its own mask.
+        x: latent, (B, C, h, w); several are guided one after the other, each by its own mask if it has one.
         sigma: its noise level, scalar.
         guidance: mask, tokens, settings.
         watch: told every energy that is computed.
@@ -65,9 +65,11 @@ def guide(
         GuidanceError: the gradient is not finite.
     """
     if len(x) > 1:
-        return torch.cat(
-            [guide(denoiser.picture(index), one[None], sigma, guidance.of(index), watch) for index, one in enumerate(x)]
-        )
+        moved = []
+        for index, one in enumerate(x.split(1)):
+            own = guidance.of(index)
+            moved.append(guide(denoiser.picture(index), one, sigma, own, watch) if bool(own.mask.any()) else one)
+        return torch.cat(moved)
     settings = guidance.settings
     for _ in range(settings.updates):
         with torch.enable_grad():
