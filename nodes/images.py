@@ -44,8 +44,8 @@ def to_mask(mask: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(mask)).float()[None]
 
 
-def first_mask(mask: Tensor, what: str) -> Tensor:
-    """First of a MASK, (B, H, W) or (H, W) in [0, 1], as (H, W), its shades kept; other numbers become 0 and 1.
+def shades(mask: Tensor, what: str) -> Tensor:
+    """A MASK in [0, 1]: one mask as (H, W), several as (B, H, W); numbers beyond that range become 0 and 1.
 
     Raises:
         SedicError: it holds no mask.
@@ -53,12 +53,9 @@ def first_mask(mask: Tensor, what: str) -> Tensor:
     if mask.ndim < 2 or not mask.numel():
         raise SedicError(f"{what} is empty ({'×'.join(map(str, mask.shape))}); wire a MASK.")
     rows = mask.reshape(-1, *mask.shape[-2:])
-    if len(rows) > 1:
-        warnings.warn(f"{what} holds {len(rows)} masks; the first is taken.", stacklevel=2)
-    first = rows[0]
-    if first.is_floating_point() and bool(((first >= 0) & (first <= 1)).all()):
-        return first
-    return torch.from_numpy(read_mask(first, what=what)).float()
+    if not (rows.is_floating_point() and bool(((rows >= 0) & (rows <= 1)).all())):
+        rows = torch.stack([torch.from_numpy(read_mask(row, what=what)).float() for row in rows])
+    return rows[0] if len(rows) == 1 else rows
 
 
 def mask_for(mask: Tensor, size: tuple[int, int], what: str) -> np.ndarray:
@@ -67,7 +64,11 @@ def mask_for(mask: Tensor, size: tuple[int, int], what: str) -> np.ndarray:
     Raises:
         SedicError: it holds no mask.
     """
-    read = read_mask(first_mask(mask, what), what=what)
+    masks = shades(mask, what)
+    if masks.ndim == 3:
+        warnings.warn(f"{what} holds {len(masks)} masks; the first is taken.", stacklevel=2)
+        masks = masks[0]
+    read = read_mask(masks, what=what)
     if read.shape == tuple(size):
         return read
     if read.any():  # an empty one of 64×64 is what Load Image gives where nothing was painted

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import comfy.samplers
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from ..sedic.restoration.stages import FINAL_STAGE
 from ..sedic.restoration.starts import low_frequencies
 from .comfy_denoiser import stage_sampler, with_gradients
 from .images import kept_for_window
+from .pictures import Part, together
 from .said import says
 from .schema import advanced, schema
 from .sockets import FusionSocket, GuidanceSocket, TrajectorySocket
@@ -139,15 +142,23 @@ class ORAGSampler(io.ComfyNode):
                 guidance: Guidance | None = None, fusion: Fusion | None = None, working_size: int = 0,
                 checkpointing: bool = False, if_unguidable: str = UNGUIDABLE[0], reference: Tensor | None = None,
                 color_fix: bool = DEFAULTS.color_fix) -> io.NodeOutput:  # fmt: skip
-        if any(part is not None and not part.mask.any() for part in (guidance, fusion)):
-            return io.NodeOutput(*pass_through(model, vae, image, fusion))
         sampling = Sampling(seed, stage, steps, cfg, sampler, scheduler, strength)
-        handling = Handling(working_size, checkpointing, if_unguidable == "go on")
-        latent, trajectory, restored = run_stage(
-            model, positive, negative, vae, image, sampling, image, control_net, guidance, fusion, handling=handling,
-            colors=colors_of(reference, color_fix, image),
-        )  # fmt: skip
-        return io.NodeOutput({"samples": latent}, trajectory, restored, ui=shown(handling))
+        handling = Handling(working_size, checkpointing, if_unguidable == "go on", pictures=len(image))
+        colors = colors_of(reference, color_fix, image)
+
+        def restored(part: Part) -> tuple[Any, Any, Tensor]:
+            own, guided, fused = part.of(image, "pictures"), part.steering(guidance), part.steering(fusion)
+            if any(one is not None and not one.mask.any() for one in (guided, fused)):
+                return pass_through(model, vae, own, fused)
+            latent, trajectory, picture = run_stage(
+                model, part.conditioning(positive), part.conditioning(negative), vae, own, sampling, own, control_net,
+                guided, fused, handling=replace(handling, picture=part.index), colors=part.reference(colors),
+            )  # fmt: skip
+            return {"samples": latent}, trajectory, picture
+
+        parts = [restored(Part(index, len(image), handling.note)) for index in range(len(image))]
+        latent_format = model.get_model_object("latent_format")
+        return io.NodeOutput(*together(parts, latent_format, seed), ui=shown(handling))
 
 
 class GlobalRestore(io.ComfyNode):
@@ -198,14 +209,21 @@ class GlobalRestore(io.ComfyNode):
             seed, FINAL_STAGE, steps, cfg, sampler, scheduler, strength, start_strength if noised else 1.0
         )
         around = {"noise": None, "low frequencies": low_frequencies, "noised picture": lambda latent: latent}[start]
-        handling = Handling(working_size)
-        latent, _, restored = run_stage(
-            model, positive, negative, vae, image, sampling, hint, control_net, around=around,
-            handling=handling, colors=colors_of(reference, color_fix, image), keep=False,
-        )  # fmt: skip
+        handling, colors = Handling(working_size, pictures=len(image)), colors_of(reference, color_fix, image)
+        latents, pictures = [], []
+        for part in (Part(index, len(image), handling.note) for index in range(len(image))):
+            latent, _, picture = run_stage(
+                model, part.conditioning(positive), part.conditioning(negative), vae, part.of(image, "pictures"),
+                sampling, part.of(hint, "references"), control_net, around=around,
+                handling=replace(handling, picture=part.index), colors=part.reference(colors), keep=False,
+            )  # fmt: skip
+            latents.append(latent)
+            pictures.append(picture)
+        restored = torch.cat(pictures)
         before = ("restored so far", image) if reference is None else ("reference", reference)
-        pictures = [kept_for_window(picture, name) for name, picture in (before, ("restored", restored))]
-        return io.NodeOutput(restored, {"samples": latent}, ui=says("\n".join(handling.notes), compare=pictures))
+        compared = [kept_for_window(picture, name) for name, picture in (before, ("restored", restored))]
+        said = says("\n".join(handling.notes), compare=compared)
+        return io.NodeOutput(restored, {"samples": torch.cat(latents)}, ui=said)
 
 
 class ORAGSamplerSelect(io.ComfyNode):

@@ -52,24 +52,28 @@ class Handling:
         checkpointing: whether guided updates keep few activations and compute the others twice.
         go_on: whether a model that cannot be guided is sampled without guidance, instead of an error.
         notes: filled with what the person who waits should know.
+        picture: which of a batch of ``pictures`` this is, for the bar.
     """
 
     working_size: int = 0
     checkpointing: bool = False
     go_on: bool = False
     notes: list[str] = field(default_factory=list)
+    picture: int = 0
+    pictures: int = 1
 
     def note(self, text: str) -> None:
         """Keeps a sentence for the node, and writes it into ComfyUI's log."""
-        self.notes.append(text)
-        logging.warning(text)
+        if text not in self.notes:
+            self.notes.append(text)
+            logging.warning(text)
 
 
 def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, sampling: Sampling, hint: Tensor,
               control_net: Any = None, guidance: Guidance | None = None, fusion: Fusion | None = None,
               around: Any = None, handling: Handling | None = None, colors: Tensor | None = None,
               **loop: Any) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
-    """Samples one stage; (latent, trajectory, picture of ``image``'s size).
+    """Samples one stage of one picture; (latent, trajectory, picture of ``image``'s size).
 
     ``around`` makes the latent around which the noise lies from the picture's (None: 0, pure noise); ``colors`` is the
     IMAGE of its size whose coarse colours the result gets; ``loop`` goes to :func:`~sedic.restoration.stages.restore`.
@@ -96,11 +100,12 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
         )
     seed, sigmas = stage_seed(sampling.seed, sampling.stage), noise_levels(model, sampling)
     steps = len(sigmas) - 1
-    preview = latent_preview.prepare_callback(model, steps)
+    preview = latent_preview.prepare_callback(model, steps * handling.pictures)
+    before = handling.picture * steps  # one bar for the pictures of a batch
     teller = Teller(steps, 0 if guidance is None else guidance.settings.updates)
 
     def stepped(step: int, denoised: Tensor, x: Tensor, _: int) -> None:
-        preview(step, denoised, x, steps)
+        preview(before + step, denoised, x, steps * handling.pictures)
         teller.step_done(step)
 
     def sample(guidance: Guidance | None) -> tuple[Tensor, Trajectory]:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from ..sedic.errors import SedicError
 from ..sedic.restoration.denoiser import ATTENTION_LAYERS, CONTROL_LAYERS
-from ..sedic.restoration.energy import find_tokens
 from ..sedic.restoration.fusion import Fusion
 from ..sedic.restoration.guidance import Guidance, GuidanceSettings
 from ..sedic.restoration.settings import REDUCTIONS
 from ..sedic.restoration.words import ORDERS, TOKENS, guided_tokens, in_order
-from .images import first_mask, to_mask
+from .comfy_denoiser import PromptGuidance, encode_prompt, token_positions
+from .images import shades, to_mask
 from .order import check_alike
 from .schema import advanced, schema
 from .sockets import FusionSocket, GuidanceSocket, SemanticsSocket, TrajectorySocket
@@ -80,7 +80,7 @@ class AttentionGuidance(io.ComfyNode):
             category="SEDIC/decode",
             description="Moves the latent so that the object's words are painted inside its mask (Eqs. 2 and 3).",
             inputs=[
-                io.Clip.Input("clip", tooltip="The text encoder that encodes the prompt; only its tokenizer is used."),
+                io.Clip.Input("clip", tooltip="The text encoder of positive, in which the prompt is found."),
                 io.String.Input("prompt", force_input=True, tooltip="The very text that this stage is conditioned on."),
                 io.String.Input("name", force_input=True, tooltip="The words in the prompt whose attention is guided."),
                 io.Mask.Input("mask", tooltip="Where the object is, M_j."),
@@ -113,7 +113,7 @@ class AttentionGuidance(io.ComfyNode):
     def execute(cls, clip: Any, prompt: str, name: str, mask: Tensor, eta: float, t_prime: float, updates: int,
                 threshold: float, layers: str, control_layers: bool = False, through_control: bool = True,
                 tokens: str = TOKENS[0], words: str = "", energy: str = REDUCTIONS[0]) -> io.NodeOutput:  # fmt: skip
-        place = first_mask(mask, "The mask of Attention Guidance")
+        place = shades(mask, "The mask of Attention Guidance")
         if not place.any():
             return io.NodeOutput(MISSING)
         chosen = [word.strip() for word in words.split(",") if word.strip()]
@@ -125,19 +125,8 @@ class AttentionGuidance(io.ComfyNode):
         positions = guided_tokens(lambda phrase: token_positions(clip, prompt, phrase), prompt, name, tokens, chosen)
         read = tuple(dict.fromkeys((layers, CONTROL_LAYERS) if control_layers else (layers,)))
         settings = GuidanceSettings(eta, t_prime, updates, threshold, read, through_control, energy)
-        return io.NodeOutput(Guidance(place, positions, settings))
-
-
-def token_positions(clip: Any, text: str, phrase: str) -> tuple[int, ...]:
-    """Where the tokens of ``phrase`` stand in the encoded ``text``, by the model's own tokenizer."""
-
-    def tokens(of: str) -> list[Any]:
-        rows = next(iter(clip.tokenize(of).values()))
-        return [weighted[0] for row in rows for weighted in row]
-
-    special = set(tokens(""))
-    wanted = [token for token in tokens(phrase) if token not in special]
-    return tuple(find_tokens(tokens(text), wanted))
+        encoded = encode_prompt(clip, prompt, positions)
+        return io.NodeOutput(PromptGuidance(place, positions, settings, encoded))
 
 
 class LatentMaskFuse(io.ComfyNode):
@@ -168,7 +157,7 @@ class LatentMaskFuse(io.ComfyNode):
 
     @classmethod
     def execute(cls, mask: Tensor, previous: Any = None, soft_edge: int = 0) -> io.NodeOutput:
-        return io.NodeOutput(Fusion(first_mask(mask, "The mask of Latent Mask Fuse"), previous, soft_edge))
+        return io.NodeOutput(Fusion(shades(mask, "The mask of Latent Mask Fuse"), previous, soft_edge))
 
 
 NODES = [SemanticObject, AttentionGuidance, LatentMaskFuse]

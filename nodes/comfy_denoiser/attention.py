@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,7 +65,9 @@ def _attending(block: Any) -> list[nn.Module]:
 
 
 @contextmanager
-def recording(modules: Sequence[nn.Module], latent: tuple[int, int], maps: list[AttentionMap]) -> Iterator[None]:
+def recording(
+    modules: Sequence[nn.Module], networks: Iterable[nn.Module], latent: tuple[int, int], maps: list[AttentionMap]
+) -> Iterator[None]:
     """While it lasts, a forward pass of ``modules`` adds its weights to ``maps``, and :class:`Stop` follows the last.
 
     Queries and keys are taken where the module's own projections give them, so that it does not matter what somebody
@@ -73,11 +75,23 @@ def recording(modules: Sequence[nn.Module], latent: tuple[int, int], maps: list[
 
     Args:
         modules: one for each time that one is expected to run.
+        networks: in which they are, with the blocks around them that know their height and width.
         latent: (h, w) of the latent.
         maps: filled in the order in which they run.
     """
+    blocks = [m for network in networks for m in network.modules() if isinstance(m, SpatialTransformer)]
     queries: dict[nn.Module, Tensor] = {}
+    grids: dict[nn.Module, tuple[int, int]] = {}
     handles = []
+    for block in blocks:
+        read = [inner.attn2 for inner in block.transformer_blocks if inner.attn2 in modules]
+
+        def place(_: nn.Module, inputs: Any, options: Any, read: Sequence[nn.Module] = read) -> None:
+            size = (inputs[0] if inputs else options["x"]).shape[-2:]
+            grids.update((module, (size[0], size[1])) for module in read)
+
+        if read:
+            handles.append(block.register_forward_pre_hook(place, with_kwargs=True))
     for module in dict.fromkeys(modules):
 
         def keep(_: nn.Module, inputs: Any, query: Tensor, module: nn.Module = module) -> None:
@@ -85,7 +99,10 @@ def recording(modules: Sequence[nn.Module], latent: tuple[int, int], maps: list[
 
         def read(_: nn.Module, inputs: Any, key: Tensor, module: Any = module) -> None:
             weights = attention_weights(queries.pop(module), key, module.heads)
-            maps.append(AttentionMap(weights, attention_grid(weights.shape[1], *latent)))
+            grid = grids.get(module, (0, 0))
+            if grid[0] * grid[1] != weights.shape[1]:  # somebody gives the layer fewer queries than it has cells
+                grid = attention_grid(weights.shape[1], *latent)
+            maps.append(AttentionMap(weights, grid))
             if len(maps) == len(modules):
                 raise Stop
 

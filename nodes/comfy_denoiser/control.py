@@ -1,9 +1,9 @@
-"""What stands in for a conditioning's ControlNet while a guided pass, or a tile, runs."""
+"""A conditioning's ControlNet while a guided pass, a tile or one picture of several runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -14,23 +14,33 @@ from .attention import Stop, pytorch_attention
 from .gradients import replace_inference_tensors
 
 
-class ControlStandIn:
-    """A ControlNet whose forward pass runs with PyTorch's attention, and with gradients or without.
+@contextmanager
+def guided(control: Any, through: bool) -> Iterator[None]:
+    """While it lasts, a ControlNet's forward pass runs with PyTorch's attention, and with gradients or without.
+
+    It stays the object that it is: other nodes look into a conditioning's ControlNet, and set what they need in it.
 
     Args:
         control: ComfyUI's, with those before it.
         through: whether gradients go through it.
     """
+    plain, own = control.get_control, "get_control" in vars(control)
 
-    def __init__(self, control: Any, through: bool):
-        self.control, self.through = control, through
-
-    def get_control(self, *arguments: Any) -> Any:
+    def get_control(*arguments: Any, **options: Any) -> Any:
         with ExitStack() as stack:
-            stack.enter_context(torch.set_grad_enabled(self.through and torch.is_grad_enabled()))
-            for network in set(networks(self.control)):
+            stack.enter_context(torch.set_grad_enabled(through and torch.is_grad_enabled()))
+            for network in set(networks(control)):
                 stack.enter_context(pytorch_attention(network))
-            return self.control.get_control(*arguments)
+            return plain(*arguments, **options)
+
+    control.get_control = get_control
+    try:
+        yield
+    finally:
+        if own:
+            control.get_control = plain
+        else:
+            del control.get_control
 
 
 def chain(control: Any) -> Iterator[Any]:
@@ -90,26 +100,25 @@ def encoded_hint(control: Any, x: Tensor, sigma: Tensor) -> Tensor:
     raise SedicError(f"A {type(control).__name__} does not show its hint; unplug guidance, or use another ControlNet.")
 
 
-def windowed(control: Any, x: Tensor, sigma: Tensor, rows: slice, columns: slice) -> Any:
+def part_of(control: Any, x: Tensor, sigma: Tensor, cut: Callable[[Tensor, int], Tensor]) -> Any:
     """A copy of a chain of ControlNets that sees a part of its hint.
 
     Args:
         control: of a conditioning in a running sampler.
-        x: the whole latent, (1, C, h, w); ``sigma``: (1,).
-        rows, columns: the part, in latent cells.
+        x: the whole latent, (B, C, h, w); ``sigma``: (1,).
+        cut: the part of a hint, (B, C, H, W), each of whose cells is so many in a latent's.
 
     Raises:
         SedicError: a kind that cannot be cut.
     """
     if getattr(control, "control_model", None) is None:
-        raise SedicError(f"A {type(control).__name__} cannot be cut into tiles; raise working_size to the picture's.")
+        raise SedicError(f"A {type(control).__name__} cannot be cut into parts; raise working_size to the picture's, "
+                         "or sample one picture at a time.")  # fmt: skip
     if not _has_hint(control, x):
         control.cond_hint = encoded_hint(control, x, sigma)
-    part, scale = control.copy(), control.compression_ratio
+    part = control.copy()
     part.model_sampling_current, part.timestep_range = control.model_sampling_current, control.timestep_range
-    part.cond_hint = control.cond_hint[
-        ..., rows.start * scale : rows.stop * scale, columns.start * scale : columns.stop * scale
-    ]
+    part.cond_hint = cut(control.cond_hint, control.compression_ratio)
     if control.previous_controlnet is not None:
-        part.set_previous_controlnet(windowed(control.previous_controlnet, x, sigma, rows, columns))
+        part.set_previous_controlnet(part_of(control.previous_controlnet, x, sigma, cut))
     return part

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -10,7 +11,6 @@ import comfy.model_management
 import comfy.model_patcher
 import comfy.samplers
 import torch
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...sedic.errors import SedicError
@@ -21,17 +21,12 @@ from ...sedic.restoration.denoiser import (
     AttentionMap,
     scaled_gradient,
 )
-from .attention import (
-    Stop,
-    checkpointing,
-    control_layers,
-    recording,
-    unet_layers,
-    use_pytorch,
-)
+from .attention import Stop, checkpointing, control_layers, recording, unet_layers
 from .casting import transient_weights
-from .control import ControlStandIn, networks, prepare, windowed
+from .control import guided, networks, part_of, prepare
 from .gradients import clone_conditioning
+from .patches import cache_forgets, guided_options, strangers
+from .prompt import EncodedPrompt, Words
 
 
 class ComfyDenoiser:
@@ -41,14 +36,26 @@ class ComfyDenoiser:
         model: what the sampler calls with (x, sigma); its ``inner_model`` is the CFG guider.
         extra_args: passed on to it.
         checkpoint: whether guided passes keep few activations and compute the others twice.
+        prompt: looked for among the positive conditionings, and the maps are of its tokens; None: of all tokens of
+            the first that acts.
+        note: told what the person who waits should know.
     """
 
-    def __init__(self, model: Any, extra_args: dict[str, Any], checkpoint: bool = False):
+    def __init__(
+        self,
+        model: Any,
+        extra_args: dict[str, Any],
+        checkpoint: bool = False,
+        prompt: EncodedPrompt | None = None,
+        note: Callable[[str], None] = warnings.warn,
+    ):
         self.model, self.extra_args, self.checkpoint = model, extra_args, checkpoint
+        self.words = Words(prompt, note)
         self.guider = model.inner_model
         self.conds: dict[str, list[dict[str, Any]]] = self.guider.conds
         self.network = self.guider.inner_model.diffusion_model
         self.ready = False
+        self.pictures: dict[int, ComfyDenoiser] = {}
 
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         comfy.model_management.throw_exception_if_processing_interrupted()
@@ -63,6 +70,7 @@ class ComfyDenoiser:
     ) -> list[AttentionMap]:
         comfy.model_management.throw_exception_if_processing_interrupted()
         level = sigma * x.new_ones([x.shape[0]])
+        cache_forgets(self.extra_args["model_options"])
         condition = self._condition(x, level)
         control = condition.get("control")
         if not self.ready:
@@ -80,28 +88,53 @@ class ComfyDenoiser:
                 "range."
             )
         maps: list[AttentionMap] = []
-        if control is not None:
-            condition = condition | {"control": ControlStandIn(control, through_control)}
         scale = HALF_PRECISION_SCALE if torch.float16 in self._precisions(control_networks) else 1.0
         with ExitStack() as stack:
+            if control is not None:
+                stack.enter_context(guided(control, through_control))
             for network in {self.network, *(control_networks if through_control else ())}:
                 stack.enter_context(transient_weights(network))
                 if self.checkpoint:
                     stack.enter_context(checkpointing(network, modules))
-            stack.enter_context(recording(modules, (x.shape[-2], x.shape[-1]), maps))
+            stack.enter_context(recording(modules, {self.network, *control_networks}, (x.shape[-2], x.shape[-1]), maps))
             stack.enter_context(suppress(Stop))
             comfy.samplers.calc_cond_batch(
                 self.guider.inner_model,
                 [[condition]],
                 scaled_gradient(x, 1 / scale),
                 level,
-                self._guided_options(control is not None),
+                guided_options(
+                    comfy.model_patcher.create_model_options_clone(self.extra_args["model_options"]),
+                    control is not None,
+                ),
             )
         if len(maps) < len(modules):
+            raise SedicError(self._unreached(layers))
+        texts = [condition.get("cross_attn_controlnet", condition["cross_attn"])] * len(own)
+        texts += [condition["cross_attn"]] * (len(modules) - len(own))
+        return [self._of_prompt(one, text, scale) for one, text in zip(maps, texts, strict=True)]
+
+    def _of_prompt(self, one: AttentionMap, text: Tensor, scale: float) -> AttentionMap:
+        """A map of the prompt's tokens, of one of all tokens of ``text``."""
+        place = self.words.place(text)
+        if place is None:
             raise SedicError(
-                f"This model's {' and '.join(layers)} was not reached; choose another of {', '.join(ATTENTION_LAYERS)}."
+                "The ControlNet has a text of its own, without the object's prompt; read other layers, or give it the "
+                "same text."
             )
-        return [AttentionMap(scaled_gradient(one.weights, scale), one.grid) for one in maps]
+        weights = one.weights
+        if self.words.prompt is not None and place.length < weights.shape[-1]:
+            weights = weights[..., place.offset : place.offset + place.length]
+        return AttentionMap(scaled_gradient(weights, scale), one.grid)
+
+    def _unreached(self, layers: Sequence[str]) -> str:
+        others = strangers(self.extra_args["model_options"])
+        if others:
+            return (
+                f"This model's {' and '.join(layers)} was not reached, perhaps because {' or '.join(others)} answers "
+                "in the network's place; take that node out, or unplug guidance."
+            )
+        return f"This model's {' and '.join(layers)} was not reached; choose another of {', '.join(ATTENTION_LAYERS)}."
 
     def window(self, rows: slice, columns: slice) -> ComfyDenoiser:
         everything = [condition for kind in self.conds.values() for condition in kind or ()]
@@ -110,45 +143,61 @@ class ComfyDenoiser:
             or self.extra_args.get("denoise_mask") is not None
         ):
             raise SedicError("Conditioning or noise with areas or masks cannot be cut into tiles; raise working_size.")
-        whole = self.model.noise[:1]
-        level = self.model.sigmas[:1]
-        part = ComfyDenoiser(self.model, self.extra_args, self.checkpoint)
-        cut: dict[int, Any] = {}  # both halves share one ControlNet: only then they run as one batch
-        for condition in everything:
+        return self._part(
+            lambda hint, scale: hint[
+                ..., rows.start * scale : rows.stop * scale, columns.start * scale : columns.stop * scale
+            ],
+            lambda condition: condition,
+        )
+
+    def picture(self, index: int) -> ComfyDenoiser:
+        if index not in self.pictures:
+
+            def own(value: Any) -> Any:
+                """Of a batch, as ComfyUI deals it to the latents: in turns where it is shorter."""
+                if isinstance(value, Tensor):
+                    return value[index % len(value)][None] if value.ndim > 1 and len(value) > 1 else value
+                held = getattr(value, "cond", None)
+                return value._copy_with(own(held)) if isinstance(held, Tensor) else value
+
+            def condition_of(condition: dict[str, Any]) -> dict[str, Any]:
+                models = {name: own(value) for name, value in condition.get("model_conds", {}).items()}
+                texts = {
+                    key: own(condition[key]) for key in ("cross_attn", "cross_attn_controlnet") if key in condition
+                }
+                return condition | texts | {"model_conds": models}
+
+            self.pictures[index] = self._part(lambda hint, _: own(hint), condition_of)
+        return self.pictures[index]
+
+    def _part(self, cut: Callable[[Tensor, int], Tensor], own: Callable[[dict[str, Any]], dict[str, Any]]
+              ) -> ComfyDenoiser:  # fmt: skip
+        """A denoiser whose ControlNets see a part of their hints, and whose conditionings are ``own``."""
+        part = ComfyDenoiser(self.model, self.extra_args, self.checkpoint, self.words.prompt, self.words.note)
+        controls: dict[int, Any] = {}  # both halves share one ControlNet: only then they run as one batch
+        for condition in (condition for kind in self.conds.values() for condition in kind or ()):
             control = condition.get("control")
-            if control is not None and id(control) not in cut:
+            if control is not None and id(control) not in controls:
                 with torch.no_grad():
-                    cut[id(control)] = windowed(control, whole, level, rows, columns)
+                    controls[id(control)] = part_of(control, self.model.noise, self.model.sigmas[:1], cut)
         part.conds = {
-            kind: [c | {"control": cut[id(c["control"])]} if c.get("control") is not None else c for c in conditions]
+            kind: [
+                own(c | {"control": controls[id(c["control"])]} if c.get("control") is not None else c)
+                for c in conditions
+            ]
             for kind, conditions in self.conds.items()
             if conditions is not None
         }
         return part
 
     def _condition(self, x: Tensor, level: Tensor) -> dict[str, Any]:
-        """The positive conditioning that acts at this noise level; of several, the first; everywhere in the picture."""
-        for condition in self.conds["positive"]:
-            if comfy.samplers.get_area_and_mult(condition, x, level) is not None:
-                return {key: value for key, value in condition.items() if key not in ("area", "mask")}
-        raise SedicError(f"No positive conditioning acts at sigma {level[0].item():.3g}; widen its timestep range.")
+        """The positive conditioning at this noise level that holds the object's prompt; everywhere in the picture."""
+        conditions = self.conds["positive"]
+        acting = [c for c in conditions if comfy.samplers.get_area_and_mult(c, x, level) is not None]
+        condition = self.words.choose(conditions, acting, level[0])
+        return {key: value for key, value in condition.items() if key not in ("area", "mask")}
 
     def _precisions(self, control_networks: list[Any]) -> set[torch.dtype]:
         """In which the networks compute, or store what they may compute in."""
         inner = self.guider.inner_model
         return {inner.manual_cast_dtype or inner.get_dtype(), *(network.dtype for network in control_networks)}
-
-    def _guided_options(self, control: bool) -> dict[str, Any]:
-        """The user's model options, with PyTorch's attention and without compilation."""
-        options = comfy.model_patcher.create_model_options_clone(self.extra_args["model_options"])
-        transformer = options.setdefault("transformer_options", {})
-        transformer["optimized_attention_override"] = use_pytorch
-        transformer.get("wrappers", {}).get(WrappersMP.APPLY_MODEL, {}).pop("torch.compile", None)
-        if control:
-            # ComfyUI adds a control in place on a skip that autograd has saved.
-            patches = transformer.setdefault("patches", {})
-            patches["input_block_patch_after_skip"] = [
-                *patches.get("input_block_patch_after_skip", ()),
-                lambda h, _: h.clone(),
-            ]
-        return options

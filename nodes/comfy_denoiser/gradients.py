@@ -6,7 +6,8 @@ What ComfyUI does to gradients, and what is done about it here:
   leaves the mode, and :func:`gradient_ready` replaces the weights by clones, one at a time, whenever they are loaded.
 * A control is added in place on skip tensors that autograd has saved: a patch clones them (``denoiser``).
 * Attention kernels without a backward are replaced by PyTorch's own for the guided forward pass (``attention``).
-* Compiled graphs are left out of the guided pass where ComfyUI's own node made them (``denoiser``).
+* Other nodes' patches may write into what autograd has saved: they work on copies (``patches``).
+* Compiled graphs and caches are left out of the guided pass where ComfyUI's own nodes made them (``patches``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import comfy.model_management
 import comfy.model_patcher
 import comfy.patcher_extension
 import torch
@@ -42,7 +44,9 @@ def with_gradients(model: comfy.model_patcher.ModelPatcher) -> comfy.model_patch
             f"This model {obstacle}, which has no gradient; load it in another way, unplug guidance, or set "
             "if_unguidable to go on."
         )
-    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.PREPARE_SAMPLING, "SEDIC", gradient_ready)
+    wrappers = comfy.patcher_extension.WrappersMP
+    model.add_wrapper_with_key(wrappers.PREPARE_SAMPLING, "SEDIC", gradient_ready)
+    model.add_wrapper_with_key(wrappers.OUTER_SAMPLE, "SEDIC", unloaded_on_error)
     return model
 
 
@@ -75,6 +79,23 @@ def gradient_ready(executor: Callable, model: Any, *arguments: Any, **options: A
         return result
 
 
+def unloaded_on_error(executor: Callable, *arguments: Any, **options: Any) -> Any:
+    """Samples as ever; where that fails, ComfyUI's list of loaded models holds nothing of this run afterwards.
+
+    ComfyUI keeps a failed node's frames in a reference cycle, and with them this clone and the MODEL that it was made
+    from. Where both are collected at once, the list would be left with an entry of no model, which every later
+    sampling with a ControlNet stumbles over.
+    """
+    try:
+        return executor(*arguments, **options)
+    except BaseException:
+        patcher, loaded = executor.class_obj.model_patcher, comfy.model_management.current_loaded_models  # type: ignore
+        for entry in [entry for entry in loaded if entry.model is patcher]:
+            loaded.remove(entry)
+            entry.model_unload()
+        raise
+
+
 def replace_inference_tensors(module: nn.Module) -> None:
     """Clones a module's inference parameters and buffers one at a time, so that memory grows by one tensor at most.
 
@@ -99,7 +120,11 @@ def clone_conditioning(conditions: list[dict[str, Any]]) -> None:
                 part.cond = part.cond.clone()
 
 
-def backward_failed(error: RuntimeError) -> bool:
-    """Whether PyTorch says that there is no way back through what ran: another node's kernel, or its own layers."""
+def no_way_back(error: RuntimeError) -> str | None:
+    """Why PyTorch finds no way back through what ran, if that is what the error says."""
     said = str(error)
-    return any(words in said for words in ("does not require grad", "not implemented", "Inference tensors"))
+    if "modified by an inplace operation" in said:
+        return "another node's patch writes over what the way back needs"
+    if any(words in said for words in ("does not require grad", "not implemented", "Inference tensors")):
+        return said.splitlines()[0][:120]
+    return None

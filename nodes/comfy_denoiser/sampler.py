@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,8 @@ from ...sedic.restoration.solvers import Solver
 from ...sedic.restoration.stages import restore
 from ...sedic.restoration.starts import stage_noise
 from .denoiser import ComfyDenoiser
-from .gradients import GradientError, backward_failed
+from .gradients import GradientError, no_way_back
+from .masks import masks_of
 
 
 def stage_sampler(
@@ -47,7 +49,13 @@ def stage_sampler(
     ) -> Tensor:
         with torch.inference_mode(False), torch.no_grad():
             x, sigmas = x.clone(), sigmas.clone()
-            denoiser = ComfyDenoiser(model, extra_args, checkpoint)
+            note = loop.setdefault("note", logging.warning)
+            denoiser = ComfyDenoiser(model, extra_args, checkpoint, getattr(guidance, "prompt", None), note)
+            guide, ready = guidance, fusion
+            if guidance is not None:
+                guide = replace(guidance, mask=masks_of(guidance.mask, len(x), note))
+            if fusion is not None:
+                ready = replace(fusion, mask=masks_of(fusion.mask, len(x), note))
 
             def progress(step: int, denoised: Tensor, x: Tensor) -> None:
                 comfy.model_management.throw_exception_if_processing_interrupted()
@@ -56,21 +64,21 @@ def stage_sampler(
                         {"i": step, "denoised": denoised, "x": x, "sigma": sigmas[step], "sigma_hat": sigmas[step]}
                     )
 
-            ready = fusion
-            if fusion is not None and not isinstance(fusion.previous, Trajectory):
+            if ready is not None and fusion is not None and not isinstance(fusion.previous, Trajectory):
                 latent = fusion.previous["samples"] if isinstance(fusion.previous, dict) else fusion.previous
-                ready = replace(fusion, previous=denoiser.guider.inner_model.process_latent_in(latent.clone().to(x)))
+                ready = replace(ready, previous=denoiser.guider.inner_model.process_latent_in(latent.clone().to(x)))
             noise = stage_noise(x, extra_args.get("seed", 0) if seed is None else seed, 0)
             # The stock sampler's own noise, so that an ancestral stage without guidance is its, bit for bit.
             fresh = partial(comfy.k_diffusion.sampling.default_noise_sampler, x, extra_args.get("seed"))
             try:
-                trajectory = restore(denoiser, x, sigmas, solver, guidance, ready, noise, progress, fresh, **loop)
+                trajectory = restore(denoiser, x, sigmas, solver, guide, ready, noise, progress, fresh, **loop)
             except RuntimeError as error:
-                if guidance is None or not backward_failed(error):
+                reason = no_way_back(error)
+                if guidance is None or reason is None:
                     raise
                 raise GradientError(
-                    f"There is no way back through this model ({str(error).splitlines()[0][:120]}); unplug guidance, "
-                    "or set if_unguidable to go on."
+                    f"There is no way back through this model ({reason}); unplug guidance, or set if_unguidable to go "
+                    "on."
                 ) from error
             if record:
                 record(trajectory)

@@ -55,6 +55,10 @@ class Denoiser(Protocol):
         """The same stage on a part of the latent, in cells: whatever the condition covers is cropped to it."""
         ...
 
+    def picture(self, index: int) -> Denoiser:
+        """Of a stage of several latents the one, counted from 0, for :meth:`attention`."""
+        ...
+
 
 class Picture:
     """A picture that may be asked for its latent: the autoencoder runs once, and only if somebody asks.

@@ -34,7 +34,8 @@ class Fusion:
     """What to keep from the stage before.
 
     Attributes:
-        mask: M_j, (H, W) in {0, 1}, in pixels of the picture: 1 where this stage's own latent is used.
+        mask: M_j, (H, W) in {0, 1}, in pixels of the picture: 1 where this stage's own latent is used; (B, H, W) where
+            B latents are restored.
         previous: the trajectory of stage j − 1, or a clean latent (1, C, h, w) that stands for one.
         soft_edge: latent cells over which this stage fades into the one before, outwards from the mask.
     """
@@ -77,10 +78,13 @@ def previous_trajectory(fusion: Fusion, sigmas: Tensor, noise: Tensor) -> Trajec
 def latent_mask(mask: Tensor, x: Tensor, soft_edge: int = 0) -> Tensor:
     """A picture's mask on the latent grid of ``x``, (h, w) in [0, 1], same device and dtype.
 
+    Of several pictures' masks, (B, H, W), it is (B, 1, h, w).
     Outside the mask it falls to 0 in ``soft_edge`` equal steps, one a cell. Inside it stays 1, so that an object is its
     own stage's to the edge, however small it is. In between the noise of two stages is mixed and its deviation falls
     to 0.7 of what the level asks for, which softens the rim: an edge of 1 or 2 hides a seam, more blurs.
     """
+    if mask.ndim == 3:
+        return torch.stack([latent_mask(one, x, soft_edge)[None] for one in mask])
     grown = mask_on_grid(mask, (x.shape[-2], x.shape[-1])).to(x)
     total = grown.clone()
     for _ in range(soft_edge):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ class Guidance:
     """One object's guidance.
 
     Attributes:
-        mask: M, (H, W) in {0, 1}, in pixels of the picture that is restored.
+        mask: M, (H, W) in {0, 1}, in pixels of the picture that is restored; (B, H, W) where B latents are.
         tokens: k, positions in the prompt of the words that are guided: the object's name, or others (``tokens``).
         settings: η, T′ and the rest.
     """
@@ -31,6 +31,10 @@ class Guidance:
     mask: Tensor
     tokens: tuple[int, ...]
     settings: GuidanceSettings = GuidanceSettings()
+
+    def of(self, index: int) -> Guidance:
+        """That of one picture of several, counted from 0."""
+        return replace(self, mask=self.mask[index]) if self.mask.ndim == 3 else self
 
 
 def energy_of(denoiser: Denoiser, x: Tensor, sigma: Tensor, guidance: Guidance) -> Tensor:
@@ -49,7 +53,7 @@ def guide(
 
     Args:
         denoiser: gives the attention.
-        x: latent, (1, C, h, w).
+        x: latent, (B, C, h, w); several are guided one after the other, each by its own mask if it has one.
         sigma: its noise level, scalar.
         guidance: mask, tokens, settings.
         watch: told every energy that is computed.
@@ -60,6 +64,12 @@ def guide(
     Raises:
         GuidanceError: the gradient is not finite.
     """
+    if len(x) > 1:
+        moved = []
+        for index, one in enumerate(x.split(1)):
+            own = guidance.of(index)
+            moved.append(guide(denoiser.picture(index), one, sigma, own, watch) if bool(own.mask.any()) else one)
+        return torch.cat(moved)
     settings = guidance.settings
     for _ in range(settings.updates):
         with torch.enable_grad():

@@ -105,6 +105,9 @@ class TiledDenoiser:
     def window(self, rows: slice, columns: slice) -> Denoiser:
         return self.whole.window(rows, columns)
 
+    def picture(self, index: int) -> Denoiser:
+        return TiledDenoiser(self.whole.picture(index), self.places)
+
 
 def _on_whole(weights: Tensor, grid: tuple[int, int], place: Window, latent: tuple[int, int]) -> Tensor:
     """A tile's attention, (heads, h·w, T), times its share, at its place on the whole picture's grid."""

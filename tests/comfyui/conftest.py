@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from headless.client import Client
 from headless.comfyui import Server
 from headless.in_process import load_comfyui, load_pack
 
-from .scene import PROMPT
+from .scene import embedded_scene
 
 
 @pytest.fixture(scope="session")
@@ -83,16 +82,5 @@ def library(pack: types.ModuleType) -> types.SimpleNamespace:
 
 @pytest.fixture
 def stage(pack: types.ModuleType) -> types.SimpleNamespace:
-    """The embedded models loaded under inference mode, as ComfyUI's executor loads them, and a small scene."""
-    models = importlib.import_module(f"{pack.__name__}.nodes.models")
-    with torch.inference_mode():
-        model, clip = models.load_network(), models.load_clip()
-        vae, control_net = models.load_vae(), models.load_control_net()
-        image = torch.rand(1, 128, 64, 3, generator=torch.Generator().manual_seed(1))
-        mask = torch.zeros(128, 64)
-        mask[32:96, 8:40] = 1
-        positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (PROMPT, "blurry"))
-    return types.SimpleNamespace(
-        model=model, clip=clip, vae=vae, control_net=control_net, image=image, mask=mask, prompt=PROMPT,
-        positive=positive, negative=negative,
-    )  # fmt: skip
+    """The embedded models and a small scene, anew for each test."""
+    return embedded_scene(pack)

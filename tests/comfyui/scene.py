@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
+import types
+
 import torch
 
 from sedic.models.embedded import LATENT_CHANNELS
 
 PROMPT = "red cup, a glossy red cup with a white rim"
+
+
+def embedded_scene(pack):
+    """The embedded models loaded under inference mode, as ComfyUI's executor loads them, and a small scene."""
+    models = importlib.import_module(f"{pack.__name__}.nodes.models")
+    with torch.inference_mode():
+        model, clip = models.load_network(), models.load_clip()
+        vae, control_net = models.load_vae(), models.load_control_net()
+        image = torch.rand(1, 128, 64, 3, generator=torch.Generator().manual_seed(1))
+        mask = torch.zeros(128, 64)
+        mask[32:96, 8:40] = 1
+        positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (PROMPT, "blurry"))
+    return types.SimpleNamespace(
+        model=model, clip=clip, vae=vae, control_net=control_net, image=image, mask=mask, prompt=PROMPT,
+        positive=positive, negative=negative,
+    )  # fmt: skip
 
 
 def sample(restore, scene, **options):

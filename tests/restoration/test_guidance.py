@@ -101,3 +101,14 @@ def test_default_is_the_papers_step_for_the_first_fifth():
 
 def test_zero_eta_is_no_guidance():
     assert not any(GuidanceSettings(eta=0.0, t_prime=0.0).active(step, 10) for step in range(10))
+
+
+def test_of_several_latents_each_is_guided_by_its_own_mask_and_one_without_is_left():
+    x = torch.cat([noise(), noise().flip(-1), 2 * noise()])
+    masks = torch.stack([MASK, MASK.flip(0), torch.zeros_like(MASK)])
+    settings = GuidanceSettings(eta=40.0, updates=2, threshold=0.0)
+    moved = guide(ToyDenoiser(torch.zeros(())), x, SIGMA, Guidance(masks, (1, 3), settings))
+    for i in range(2):
+        alone = guide(ToyDenoiser(torch.zeros(())), x[i : i + 1], SIGMA, Guidance(masks[i], (1, 3), settings))
+        assert torch.equal(moved[i : i + 1], alone)
+    assert torch.equal(moved[2], x[2])

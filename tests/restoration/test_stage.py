@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sedic.restoration.fusion import Fusion, Trajectory, latent_mask
+from sedic.restoration.fusion import Fusion, Trajectory, fuse, latent_mask
 from sedic.restoration.guidance import Guidance, GuidanceSettings
 from sedic.restoration.solvers import SOLVERS, Past
 from sedic.restoration.stages import restore
@@ -142,3 +142,12 @@ def test_with_any_edge_ones_are_no_fusion_and_zeros_the_previous_stage(soft_edge
         found = restore(denoiser, starting_noise(), SIGMAS, fusion=Fusion(mask, before, soft_edge))
         for a, b in zip(found.latents[1:], expected.latents[1:], strict=True):
             assert torch.equal(a, b)
+
+
+def test_of_several_latents_each_is_fused_by_its_own_mask():
+    masks = torch.zeros(2, 64, 64)
+    masks[0, :, :32], masks[1, 32:] = 1, 1
+    x, before = torch.zeros(2, 3, 8, 8), torch.ones(2, 3, 8, 8)
+    fused = fuse(x, before, latent_mask(masks, x))
+    assert torch.equal(fused[0], 1 - latent_mask(masks[0], x).expand(3, -1, -1))
+    assert torch.equal(fused[1], 1 - latent_mask(masks[1], x).expand(3, -1, -1))

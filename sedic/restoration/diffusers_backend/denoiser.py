@@ -199,6 +199,9 @@ class DiffusersDenoiser:
         rows, columns = (slice(part.start * unit, part.stop * unit) for part in (rows, columns))
         return replace(self, hint=self.hint[..., rows, columns])
 
+    def picture(self, index: int) -> DiffusersDenoiser:
+        return self  # texts and condition are one picture's
+
     def _predict(self, x: Tensor, sigma: Tensor, text: Text, through_control: bool = True) -> Tensor:
         models = self.models
         variance = 1 + sigma**2
