@@ -64,6 +64,8 @@ class Part:
         return steering
 
     def _previous(self, previous: Any) -> Any:
+        if previous is None:  # behind a bypassed stage: the picture restored so far, which the stage knows
+            return None
         if isinstance(previous, Tensor):
             return self.of(previous, "pictures to fuse with")
         if isinstance(previous, dict):
