@@ -21,7 +21,7 @@ async def comfy_entrypoint() -> Any:
     try:
         from comfy_api.latest import ComfyExtension, io
     except ImportError as error:
-        raise RuntimeError("ComfyUI-SEDIC needs ComfyUI 0.3.48 or newer; update ComfyUI and start it again.") from error
+        raise RuntimeError("ComfyUI-SEDIC needs ComfyUI 0.3.75 or newer; update ComfyUI and start it again.") from error
     from .nodes import bitstream, encode, example, models, quality, restore, steering
 
     example.place_example()

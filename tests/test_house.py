@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ("sedic", "nodes", "headless", "tests", "web", "workflows", ".ci", ".github")
+OURS = ("sedic", "nodes", "headless", "tests", "web", "workflows", "locales", ".ci", ".github")
 TEXT = {".py", ".md", ".js", ".json", ".toml", ".txt", ".css", ".yml", ".yaml", ""}
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pathspec
 import pytest
 import yaml
+from PIL import Image
 
+from headless.comfyui import VERSION
 from sedic.cli import main, train
 from sedic.reference.cheng2020 import INSTALL
 
@@ -48,7 +50,7 @@ def test_the_registry_packs_what_a_user_runs_and_nothing_else() -> None:
     files = packed()
     for needed in ("__init__.py", "pyproject.toml", "requirements.txt", "LICENSE", "README.md", "run.py"):
         assert needed in files
-    ours = {name for name in tracked() if name.split("/")[0] in ("nodes", "sedic", "web", "workflows")}
+    ours = {name for name in tracked() if name.split("/")[0] in ("nodes", "sedic", "web", "workflows", "locales")}
     assert {name.split("/")[1] for name in ours - files} == {"bench", "training"}
     assert not {name.split("/")[0] for name in files} & {"tests", "docs", ".github", ".ci", "CHANGELOG.md"}
 
@@ -80,6 +82,24 @@ def test_a_copy_of_the_registry_says_that_it_holds_no_trainings(monkeypatch, cap
     assert main(["train", "text", "--data", "x", "-o", "y"]) == 1
     said = "This copy, as the Comfy registry has it, holds no trainings; clone the repository."
     assert capsys.readouterr().err.strip() == said
+
+
+def test_the_registry_shows_icon_and_banner_from_this_repository() -> None:
+    raw = declared("Repository").replace("github.com", "raw.githubusercontent.com") + "/main/"
+    for key, width, height in (("Icon", 400, 400), ("Banner", 1260, 540)):  # a square, and 21:9
+        assert declared(key).startswith(raw)
+        name = declared(key).removeprefix(raw)
+        assert name in tracked()
+        assert (ROOT / name).with_suffix(".svg").is_file()  # what it was drawn as
+        with Image.open(ROOT / name) as picture:
+            assert (picture.format, *picture.size) == ("PNG", width, height)
+        assert (ROOT / name).stat().st_size <= 64_000
+
+
+def test_the_registry_asks_for_the_oldest_comfyui_that_is_tested_and_for_no_system() -> None:
+    assert declared("requires-comfyui") == f">={VERSION}"
+    classifiers = re.findall(r'"(.+?)"', re.search(r"^classifiers = \[(.*)\]", read("pyproject.toml"), re.MULTILINE)[1])
+    assert classifiers == ["Operating System :: OS Independent"]
 
 
 def settings(name: str) -> dict:

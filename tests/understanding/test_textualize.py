@@ -163,6 +163,8 @@ def test_a_line_without_a_colon_is_the_overall_text():
     found = typed("barn: red\na red barn beside a pond")
     assert (found.objects[0].name, found.overall) == ("barn", "a red barn beside a pond")
     assert typed("a red barn").objects == ()
+    wide = typed("谷倉：red: old\noverall：a barn")  # the colon of Chinese and Japanese keyboards
+    assert (wide.objects[0].name, wide.objects[0].detail, wide.overall) == ("谷倉", "red: old", "a barn")
 
 
 def test_typed_json_becomes_semantics():

@@ -6,6 +6,7 @@ each, the picture as a whole. It goes as one request to a provider (``chat``, ``
 
 from __future__ import annotations
 
+import re
 import secrets
 import warnings
 from pathlib import Path
@@ -147,7 +148,7 @@ def typed(text: str) -> Semantics:
     >>> words.objects[0].name, words.overall
     ('red barn', 'a red barn beside a pond, summer morning')
 
-    A line ``name: detail`` is an object, in the order of restoration; the detail may be empty. The line that begins
+    A line ``name: detail`` (or ``name：detail``) is an object, in the order of restoration; the detail may be empty. The line that begins
     with ``overall:``, or else the one line without a colon, is the overall text. Blank lines do not count.
 
     Raises:
@@ -159,11 +160,11 @@ def typed(text: str) -> Semantics:
     objects: list[SceneObject] = []
     overall: list[str] = []
     for line in filter(None, map(str.strip, text.splitlines())):
-        name, colon, rest = (part.strip() for part in line.partition(":"))
-        if not colon or name.lower() == "overall":
-            overall.append(rest if colon else line)
+        name, *rest = (part.strip() for part in re.split("[:：]", line, maxsplit=1))
+        if not rest or name.lower() == "overall":
+            overall.append(rest[0] if rest else line)
         elif name:
-            objects.append(SceneObject(name, rest))
+            objects.append(SceneObject(name, rest[0]))
         else:
             raise TextualizeError(f"The line {line!r} has no name before its colon; write it as name: detail.")
     if len(overall) > 1:
