@@ -148,8 +148,9 @@ def typed(text: str) -> Semantics:
     >>> words.objects[0].name, words.overall
     ('red barn', 'a red barn beside a pond, summer morning')
 
-    A line ``name: detail`` (or ``name：detail``) is an object, in the order of restoration; the detail may be empty. The line that begins
-    with ``overall:``, or else the one line without a colon, is the overall text. Blank lines do not count.
+    A line ``name: detail`` is an object, in the order of restoration; the detail may be empty, and the colon that of
+    Chinese and Japanese keyboards. The line that begins with ``overall:``, or else the one line without a colon, is the
+    overall text. Blank lines do not count.
 
     Raises:
         TextualizeError: nothing typed, a line without a name, or two overall texts.
