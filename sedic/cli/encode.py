@@ -12,7 +12,7 @@ from .. import threads
 from ..bitstream import mask
 from ..errors import SedicError
 from ..reference.registry import DEFAULT_CODEC
-from ..semantics import PRESETS, Semantics
+from ..semantics import PRESETS, Limits, Semantics
 from ..understanding.masks.locate import BOX_THRESHOLD, SEVERAL, TEXT_THRESHOLD
 
 
@@ -24,6 +24,9 @@ def add(kinds: Any) -> None:
     words = command.add_mutually_exclusive_group()
     words.add_argument("--semantics", type=Path, metavar="S.json", help="words, and paths of masks beside the file")
     words.add_argument("--endpoint", metavar="PROFILE", help="ask a vision-language model, see README, Words")
+    words.add_argument(
+        "--auto", action="store_true", help="words and masks by the embedded eyes: what they are sure of"
+    )
     command.add_argument("--ask-again", action="store_true", help="even where the same was asked before")
     command.add_argument(
         "--preset", choices=PRESETS, default="high", help="limits of the paper's operating points; default: %(default)s"
@@ -93,6 +96,8 @@ def run(options: argparse.Namespace) -> None:
 
         provider = provider_of(read_endpoint(options.endpoint), options.device)
         semantics = textualize(image, provider, limits, memory=AnswerCache(ask_again=options.ask_again))
+    elif options.auto:
+        semantics = _seen(image, limits, options)
     semantics = _located(image, semantics, options)
     if options.mask_cell is not None and options.mask_cell < 1:
         raise SedicError(f"--mask-cell is {options.mask_cell}; it must be 1 or more.")
@@ -107,6 +112,17 @@ def run(options: argparse.Namespace) -> None:
     )
     file.write(options.output)
     print(f"{options.output}: {file.size} bytes, {file.bits_per_pixel:.4f} bpp")
+
+
+def _seen(image: Any, limits: Limits, options: argparse.Namespace) -> Semantics:
+    """What the embedded eyes are sure of; what they found and left out is noted."""
+    from ..understanding.embedded.look import look
+    from ..understanding.masks.segment import load_segmenter
+
+    seen = look(image, limits, load_segmenter(options.segmenter) if options.segmenter else None)
+    for note in seen.notes:
+        warnings.warn(note, stacklevel=2)
+    return seen.semantics
 
 
 def _located(image: Any, semantics: Semantics, options: argparse.Namespace) -> Semantics:
