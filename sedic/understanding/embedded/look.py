@@ -12,15 +12,17 @@ from ..appearance import colours, describe
 from ..masks.grounding import Box, Detector
 from ..masks.locate import locate
 from ..masks.segment import Segmenter
-from .names import below, named, names
+from .names import below, membership, named, names
 from .view import PERSON, View
 
 # Chosen on 140 pictures from COCO whose objects people named: about one name in ten is plainly wrong there.
-SURE = 0.45  # least score of a name that has no kinds
-GENERAL = 0.65  # of one that has ("animal", "vehicle"), where none of its kinds is sure: many classes add up to noise
+SURE = 0.45  # least score of a name
+GENERAL = 0.65  # of a wide one ("animal", "vehicle"): many classes add up to noise
+WIDE = 20  # classes, from which on a name that has kinds is one
 KIND = 0.6  # of a name's score, which one of its kinds must have to be named instead
 PLACE = 0.4  # of a place: it only colours the sentence
 GUESS = 0.25  # from here on what is unsure is told
+WORN = ("hat", "helmet", "mask", "sunglasses")  # of somebody with a face: words about a person, no objects beside one
 
 
 class Seen(NamedTuple):
@@ -50,11 +52,13 @@ def look(image: np.ndarray, limits: Limits = Limits(), segmenter: Segmenter | No
     """
     view = View(image)
     sure, unsure = chosen(view.scores, bool(view.faces))
+    worn = [text for text in sure if text in WORN and view.faces]
+    sure = [text for text in sure if text not in worn]
     kept, more = sure[: limits.objects], sure[limits.objects :]
-    notes = [_told(kept, view), _left_out(more, unsure)]
+    notes = [_told([*kept, *worn], view), _left_out(more, unsure)]
     if view.faces is None:
         notes.append("Nobody looked for faces, as scikit-image is missing; pip install scikit-image.")
-    # The smaller first: where masks overlap, the earlier one wins, and a hat is not to vanish in a person.
+    # The smaller first: where masks overlap, the earlier one wins, and a dog is not to vanish in a sofa.
     frames = {text: view.boxes(image, text) for text in kept}
     smallest = sorted(kept, key=lambda text: sum(map(_area, frames[text])))
     finder = cast(Detector, view)  # locate asks nothing of a detector but its boxes
@@ -62,9 +66,15 @@ def look(image: np.ndarray, limits: Limits = Limits(), segmenter: Segmenter | No
     found = locate(image, wanted, finder, segmenter, box_threshold=0.0)
     notes += found.notes
     pairs = sorted(zip(found.semantics.objects, found.boxes, strict=True), key=lambda pair: kept.index(pair[0].name))
-    objects = [replace(o, detail=describe(image, o.mask)) for o, _ in pairs]
+    objects = [replace(o, detail=_detail(image, o, worn)) for o, _ in pairs]
     semantics = Semantics(overall(image, view.scores, objects), tuple(objects)).limited(limits)
     return Seen(semantics, notes, [boxes for _, boxes in pairs])
+
+
+def _detail(image: np.ndarray, o: SceneObject, worn: list[str]) -> str:
+    """How an object looks, and what a person wears."""
+    clothes = listed([f"{article(text)} {text}" for text in worn]) if o.name == PERSON else ""
+    return ", ".join(filter(None, [f"with {clothes}" if clothes else "", describe(image, o.mask)]))
 
 
 def known(semantics: Semantics) -> tuple[Semantics, list[str]]:
@@ -88,15 +98,21 @@ def chosen(scores: np.ndarray, somebody: bool) -> tuple[list[str], list[str]]:
     unsure: dict[str, float] = {}
     for number, name in enumerate(names()):
         if name.parent is None and name.kind == "things":
-            for found in _deepest(number, scores):
-                text, score = names()[found].text, float(scores[found])
-                least = GENERAL if below(found) else SURE
-                if score >= least:
-                    sure.setdefault(text, score)
-                elif score >= (least + GUESS) / 2 if below(found) else score >= GUESS:
-                    unsure[text] = score
+            for deepest in _deepest(number, scores):
+                found: int | None = deepest
+                while found is not None and scores[found] < least(found):
+                    found = names()[found].parent  # no sailboat for sure, but a boat
+                if found is not None:
+                    sure.setdefault(names()[found].text, float(scores[found]))
+                elif scores[deepest] >= least(deepest) - SURE + GUESS:
+                    unsure[names()[deepest].text] = float(scores[deepest])
     ordered = [sorted(each, key=lambda text, each=each: -each[text]) for each in (sure, unsure)]
     return ordered[0], [text for text in ordered[1] if text not in sure]
+
+
+def least(number: int) -> float:
+    """The score from which on a name is sure."""
+    return GENERAL if below(number) and membership()[number].sum() >= WIDE else SURE
 
 
 def _deepest(number: int, scores: np.ndarray) -> list[int]:
