@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def measure(folder: Path, sheet: Path | None) -> None:
         save_jpeg(contact_sheet(panels, 4, title, panel_width=SHEET_SIDE[0]), sheet, SHEET_BYTES)
 
 
-def _best(o: SceneObject, seen: list[SceneObject] | tuple[SceneObject, ...]) -> float:
+def _best(o: SceneObject, seen: Sequence[SceneObject]) -> float:
     """The largest overlap of an object with one of those that were seen."""
     return max(
         (overlap(o.mask, other.mask) for other in seen if o.mask is not None and other.mask is not None), default=0.0

@@ -74,6 +74,8 @@ def measure(pixels: np.ndarray, mask: np.ndarray) -> Surface:
     import cv2
 
     luma: np.ndarray = pixels @ np.array([0.299, 0.587, 0.114], np.float32) / 255
+    grown = [(0, max(0, 2 - side)) for side in luma.shape]  # a gradient needs two pixels
+    luma, mask = np.pad(luma, grown, mode="edge"), np.pad(mask, grown)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     inner = cv2.erode(mask.astype(np.uint8), cross, iterations=2).astype(bool)  # the border takes nothing away
     inner = inner if inner.sum() > 0.2 * mask.sum() else mask  # the region's outline is not its texture

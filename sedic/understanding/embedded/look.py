@@ -106,8 +106,12 @@ def chosen(scores: np.ndarray, somebody: bool) -> tuple[list[str], list[str]]:
                     sure.setdefault(names()[found].text, float(scores[found]))
                 elif scores[deepest] >= least(deepest) - SURE + GUESS:
                     unsure[names()[deepest].text] = float(scores[deepest])
-    ordered = [sorted(each, key=lambda text, each=each: -each[text]) for each in (sure, unsure)]
-    return ordered[0], [text for text in ordered[1] if text not in sure]
+    likely = {text: score for text, score in unsure.items() if text not in sure}
+    return _surest_first(sure), _surest_first(likely)
+
+
+def _surest_first(scored: dict[str, float]) -> list[str]:
+    return sorted(scored, key=lambda text: -scored[text])
 
 
 def least(number: int) -> float:
