@@ -1,9 +1,10 @@
 """The demo: the shipped photograph through the shipped graph in a real ComfyUI, into ``out/``.
 
-    python run.py demo
+    python run.py demo [PHOTO]
 
 leaves the ``.sedic`` file, the decoded reference, the picture after each object, the final picture and a contact
-sheet, and prints where the bits went, how close the result is, and how long each stage took.
+sheet, and prints where the bits went, how close the result is, and how long each stage took. A PHOTO of your own
+takes the shipped one's place, at most 512 pixels long, with words and masks by the embedded eyes.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sedic.demo import PHOTOGRAPH
 from sedic.errors import SedicError
 
+from . import photo
 from .build import PICTURES
 from .client import Client, ClientError, Progress, Run
 from .comfyui import ROOT, Server
@@ -39,17 +42,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the demo; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python run.py demo", description=__doc__.split("\n")[0])
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "out", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("photo", type=Path, nargs="?", metavar="PHOTO", help="one of your own, with nothing to type")
     options = parser.parse_args(arguments)
     start = time.monotonic()
     try:
+        original = photo.fitted(options.photo, options.output) if options.photo else PHOTOGRAPH
+        file_name = f"{options.photo.stem}.sedic" if options.photo else FILE_NAME
         print("Starting ComfyUI on the CPU", flush=True)
         with Server() as server:
             client = Client(server.url, timeout=120)
+            graph = read_workflow(GRAPH)
+            if options.photo:
+                graph = photo.prepare(client, graph, original)
             print("Running the graph", flush=True)
-            run = client.run(read_workflow(GRAPH), show)
-            fetch(client, run, options.output)
+            run = client.run(graph, show)
+            fetch(client, run, options.output, file_name)
+        if options.photo:
+            print("", *photo.told(run.texts, graph), sep="\n")
         print()
-        print("\n".join(summary(options.output)))
+        print("\n".join(summary(options.output, file_name, original)))
     except (SedicError, HeadlessError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -67,41 +78,44 @@ def show(progress: Progress) -> None:
         print(f"{watched}{progress.step:4d} / {progress.steps:2d}  {progress.title}", end="", flush=True)
 
 
-def fetch(client: Client, run: Run, folder: Path) -> None:
+def fetch(client: Client, run: Run, folder: Path, file_name: str = FILE_NAME) -> None:
     """Brings the run's file and pictures into ``folder``.
 
     Raises:
         ClientError: the graph left one of them out.
     """
-    for title, name in {FILE_TITLE: FILE_NAME, **PICTURES}.items():
+    for title, name in {FILE_TITLE: file_name, **PICTURES}.items():
         made = [output for output in run.outputs if output.title == title]
         if not made:
             raise ClientError(f"The graph left no output of its node {title!r}; run `python -m headless.build` again.")
         client.download(made[-1], folder / name)
 
 
-def summary(folder: Path) -> list[str]:
+def summary(folder: Path, file_name: str = FILE_NAME, photograph: Path = PHOTOGRAPH) -> list[str]:
     """Writes the contact sheet of the results in ``folder``; returns the figures, line by line."""
     import numpy as np
     from PIL import Image
 
     from sedic.bitstream import SedicFile
-    from sedic.demo import PHOTOGRAPH
     from sedic.metrics import contact_sheet, ms_ssim, psnr
     from sedic.metrics.bits import spent
 
-    file = SedicFile.read(folder / FILE_NAME)
+    file = SedicFile.read(folder / file_name)
     pixels = file.width * file.height
-    with Image.open(PHOTOGRAPH) as opened:
+    with Image.open(photograph) as opened:
         original = opened.convert("RGB")
     pictures: dict[str, Image.Image] = {}
     close: dict[str, str] = {}
-    for title, name in PICTURES.items():
+    objects = len(file.semantics.objects)
+    last = len(PICTURES) - 1
+    for n, (title, name) in enumerate(PICTURES.items()):
+        if objects < n < last:
+            continue  # the file has no such object, so its stage passed the picture through
         with Image.open(folder / name) as opened:
             pictures[title] = opened.convert("RGB")
         pair = np.asarray(original), np.asarray(pictures[title])
         close[title] = f"PSNR {psnr(*pair):.2f} dB, MS-SSIM {ms_ssim(*pair):.4f}"
-    lines = [f"{file.width}×{file.height} pixels in {FILE_NAME}"]
+    lines = [f"{file.width}×{file.height} pixels in {file_name}"]
     costs = spent(file)
     for name, count in [*costs.items(), ("file", sum(costs.values()))]:
         lines.append(f"{name:>20}  {count:5d} bytes  {8 * count:6d} bits  {8 * count / pixels:.4f} bpp")
@@ -110,7 +124,7 @@ def summary(folder: Path) -> list[str]:
     sheet = contact_sheet(
         [(f"Original\n{file.width}×{file.height}, 24 bpp", original), *_panels(file, pictures, close)],
         columns=3,
-        title=f"{FILE_NAME}: {sum(costs.values())} bytes, {file.bits_per_pixel:.4f} bpp",
+        title=f"{file_name}: {sum(costs.values())} bytes, {file.bits_per_pixel:.4f} bpp",
         footer=["   ".join(spent.values())],
     )
     sheet.save(folder / SHEET_NAME)

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ...sedic.errors import SedicError
 from ...sedic.semantics import Semantics
+from ...sedic.understanding.embedded.look import GUESS, known
+from ...sedic.understanding.embedded.view import View
 from ...sedic.understanding.masks.grounding import BOX_THRESHOLD, TEXT_THRESHOLD
 from ...sedic.understanding.masks.locate import SEVERAL, Corners, locate, read_boxes
 from ...sedic.understanding.masks.overlay import overlay
@@ -41,9 +43,10 @@ class GroundedSAM(io.ComfyNode):
                 SemanticsSocket.Input("semantics", tooltip="The words, from LMM Textualize."),
                 io.Combo.Input(
                     "mode",
-                    options=["auto", "masks", "boxes", "models"],
+                    options=["auto", "masks", "boxes", "models", "embedded"],
                     default="auto",
-                    tooltip="auto: for each object its mask, else its box, else the models. The others use one alone.",
+                    tooltip="auto: for each object its mask, else its box, else the models. The others use one alone. "
+                    "embedded: the pack's own small eyes, which know everyday names.",
                 ),
                 io.Combo.Input(
                     "detector",
@@ -164,6 +167,10 @@ class GroundedSAM(io.ComfyNode):
             )
         wanted = _lacking(semantics, given, corners)
         finder = DETECTORS.ready(detector) if mode in ("auto", "models") and "model" in wanted else None
+        if mode == "embedded":
+            finder, box_threshold = View(pixels), GUESS
+            semantics, strange = known(semantics)
+            notes += strange
         outliner = SEGMENTERS.ready(segmenter) if wanted and mode != "masks" else None
         found = locate(pixels, semantics, finder, outliner, given, corners, box_threshold, text_threshold, several)
         notes += found.notes

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...sedic.errors import SedicError
 from ...sedic.semantics import PRESETS, Limits, Semantics
+from ...sedic.understanding.embedded.look import look
 from ...sedic.understanding.words import endpoints, local
 from ...sedic.understanding.words.memory import AnswerCache
 from ...sedic.understanding.words.textualize import provider_of, textualize, typed
@@ -54,9 +55,10 @@ class LMMTextualize(io.ComfyNode):
                 io.Image.Input("image", tooltip="The picture to describe; of a batch, the first."),
                 io.Combo.Input(
                     "mode",
-                    options=["typed", "endpoint", "local model"],
+                    options=["typed", "endpoint", "local model", "embedded"],
                     default="typed",
-                    tooltip="typed: the words below. endpoint: ask a server. local model: ask a model of models/LLM.",
+                    tooltip="typed: the words below. endpoint: ask a server. local model: ask a model of models/LLM. "
+                    "embedded: what the pack's own small eyes are sure of, with masks.",
                 ),
                 io.String.Input(
                     "text",
@@ -129,7 +131,9 @@ class LMMTextualize(io.ComfyNode):
                     f"{_told()}.",
                 ),
             ],
-            outputs=[SemanticsSocket.Output(display_name="semantics", tooltip="The words, still without masks.")],
+            outputs=[
+                SemanticsSocket.Output(display_name="semantics", tooltip="The words; embedded brings masks, too.")
+            ],
         )
 
     @classmethod
@@ -169,16 +173,19 @@ class LMMTextualize(io.ComfyNode):
     ) -> io.NodeOutput:
         """Asks or reads, then cuts to the limits; the node shows the words and what was cut."""
         limits = PRESETS.get(preset) or Limits(objects, name_words, detail_words, overall_words)
+        seen: list[str] = []
         notes: list[str] = []
         with heard(notes):
             if mode == "typed":
                 semantics = typed(text).limited(limits)
+            elif mode == "embedded":
+                semantics, seen, _ = look(to_pixels(image), limits)
             else:
                 provider = _local(local_model) if mode == "local model" else _remote(endpoint)
                 watch = model_management.throw_exception_if_processing_interrupted
                 memory = AnswerCache(private_folder() / "answers")
                 semantics = textualize(to_pixels(image), provider, limits, attempt, memory, watch)
-        return io.NodeOutput(semantics, ui=says("\n".join([*_lines(semantics), *logged(notes)])))
+        return io.NodeOutput(semantics, ui=says("\n".join([*_lines(semantics), *logged(seen + notes)])))
 
 
 def private_folder() -> Path:

@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 from ..errors import SedicError
 from ..reference import DEFAULT_CODEC
-from . import bitstream, busy, pictures, pristine, reference, restoration
+from . import bitstream, busy, eyes, pictures, pristine, reference, restoration
 from .decoder import measure as measure_decoder
 from .energy import VARIANTS
 from .restoration import predictable, sheets
@@ -39,6 +39,10 @@ def main() -> int:
     beside.add_argument("--image", type=Path, metavar="PICTURE", help="with NAME.json beside it; default: the demo's")
     beside.add_argument("--runs", type=int, default=busy.RUNS, metavar="N", help="of each; default: %(default)s")
     beside.set_defaults(run=lambda o: busy.measure(o.image, o.runs))
+    eye = commands.add_parser("eyes", help="what the embedded eyes find of objects that people outlined")
+    eye.add_argument("--images", type=Path, required=True, metavar="DIR", help="NAME.png with NAME.json beside it")
+    eye.add_argument("--sheet", type=Path, metavar="JPEG", help="also write what was found as one picture")
+    eye.set_defaults(run=lambda o: eyes.measure(o.images, o.sheet))
     _add_decoder(commands)
     _add_restoration(commands)
     _add_reference(commands)

@@ -42,6 +42,9 @@ def add(kinds: Any) -> None:
     )
     words.add_argument("--semantics", type=Path, metavar="S.json", help="words, and paths of masks beside the file")
     words.add_argument("--endpoint", metavar="PROFILE", help="ask a vision-language model, see README, Words")
+    words.add_argument(
+        "--auto", action="store_true", help="words and masks by the embedded eyes: what they are sure of"
+    )
     command.add_argument("--ask-again", action="store_true", help="even where the same was asked before")
     command.add_argument(
         "--preset", choices=PRESETS, default="high", help="limits of the paper's operating points; default: %(default)s"
@@ -152,7 +155,20 @@ def _words(image: Any, options: argparse.Namespace, limits: Limits) -> Semantics
 
         provider = provider_of(read_endpoint(options.endpoint), options.device or "cpu")
         return textualize(image, provider, limits, memory=AnswerCache(ask_again=options.ask_again))
+    if options.auto:
+        return _seen(image, limits, options)
     return Semantics()
+
+
+def _seen(image: Any, limits: Limits, options: argparse.Namespace) -> Semantics:
+    """What the embedded eyes are sure of; what they found and left out is noted."""
+    from ..understanding.embedded.look import look
+    from ..understanding.masks.segment import load_segmenter
+
+    seen = look(image, limits, load_segmenter(options.segmenter) if options.segmenter else None)
+    for note in seen.notes:
+        warnings.warn(note, stacklevel=2)
+    return seen.semantics
 
 
 def _located(image: Any, semantics: Semantics, options: argparse.Namespace) -> Semantics:
@@ -197,7 +213,8 @@ def _tell_what_had_no_use(options: argparse.Namespace, words: Semantics, file: S
     for used, reason, names in (
         (bool(options.endpoint), "no --endpoint is asked", ["ask_again"]),
         (sought, why, ["detector"]),
-        (found, unless_found, ["segmenter", "box_threshold", "text_threshold", "several"]),
+        (found, unless_found, ["box_threshold", "text_threshold", "several"]),
+        (found or options.auto, unless_found, ["segmenter"]),
         (found or bool(options.endpoint), "no model runs here", ["device"]),
         (masked, "no object has a mask", ["mask_cell", "smooth_masks"]),
     ):
@@ -207,7 +224,7 @@ def _tell_what_had_no_use(options: argparse.Namespace, words: Semantics, file: S
     if not file.semantics.overall and not file.semantics.objects:
         warnings.warn(
             "The file holds no words, so nothing but the reference says what the picture shows; give some with "
-            "--words, --words-file, --semantics or --endpoint.",
+            "--words, --words-file, --semantics, --endpoint or --auto.",
             stacklevel=2,
         )
 

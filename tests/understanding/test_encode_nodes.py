@@ -59,6 +59,25 @@ def test_models_of_all_model_folders_are_offered_beside_none(ran):
     ]
 
 
+def test_the_embedded_eyes_need_no_words_and_say_what_they_found_and_left_out(ran):
+    assert ran["seen"].startswith("overall: a photograph, ")
+    assert "Found: nothing" in ran["seen"]
+    assert "Left out: " in ran["seen"]
+
+
+def test_a_name_that_the_embedded_eyes_do_not_know_is_told_as_such(ran):
+    assert "'pond' ends in no name that the embedded eyes know" in ran["unknown name"]
+    assert "'barn' ends" not in ran["unknown name"]
+
+
+def test_modes_are_only_ever_appended_as_saved_graphs_name_them(ran):
+    options = [spec[1]["options"] if spec[0] == "COMBO" else spec[0] for spec in ran["modes"]]
+    assert options == [
+        ["typed", "endpoint", "local model", "embedded"],
+        ["auto", "masks", "boxes", "models", "embedded"],
+    ]
+
+
 def test_typed_words_are_shown_within_the_limits(ran):
     assert ran["typed"].startswith("barn: red old\npond: wet\noverall: a quiet yard\n")
     assert "1 cut" in ran["typed"]

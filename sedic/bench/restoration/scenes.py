@@ -12,6 +12,7 @@ from ...errors import SedicError
 from ...picture import read_picture
 from ...semantics import Limits, SceneObject, Semantics, disjoint, first_words
 from ...training.data import Picture, read_annotations
+from ...understanding.appearance import describe
 from ..described import described_paths, resized
 
 _LEAST_SHARE = 0.02  # of the picture that an object covers
@@ -66,8 +67,6 @@ def held_out(folder: Path, count: int) -> list[Scene]:
 
 
 def _held_out(picture: Picture) -> Scene:
-    from ...training.diffusion.words import describe  # needs the extra, which the other measurements do not
-
     pixels = picture.pixels()
     limits = Limits()
     objects = _objects(pixels, picture)[: limits.objects]

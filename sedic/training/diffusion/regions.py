@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from skimage.segmentation import felzenszwalb
 
+from ...understanding.appearance import colours, describe
 from ..data import Picture, decode_run_lengths
-from .words import colours, describe
 
 LEAST_SHARE = 0.04  # of the picture: a smaller region is lost in the attention's grid
 _SEGMENTED_SIDE = 128  # segmenting is slow, and outlines need not be fine

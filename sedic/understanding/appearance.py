@@ -1,5 +1,7 @@
 """Words made from pixels, for pictures that nobody described: colours, light and texture by measurement.
 
+The training and the embedded eyes use the same, so that the embedded models are told what they were taught.
+
 What a blurred reference keeps of a region is its colour and shape; what it loses is texture. So the words name both:
 the colour, by which cross-attention learns to find the region, and the texture, which only the words can tell.
 """
@@ -11,7 +13,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 _HUES = ((0.04, "red"), (0.11, "orange"), (0.18, "yellow"), (0.42, "green"), (0.52, "cyan"), (0.7, "blue"),
          (0.8, "purple"), (0.93, "pink"), (1.01, "red"))  # fmt: skip
@@ -70,8 +71,13 @@ class Surface:
 
 def measure(pixels: np.ndarray, mask: np.ndarray) -> Surface:
     """The surface of a region; arguments as in :func:`describe`."""
+    import cv2
+
     luma: np.ndarray = pixels @ np.array([0.299, 0.587, 0.114], np.float32) / 255
-    inner = ndimage.binary_erosion(mask, iterations=2, border_value=1)
+    grown = [(0, max(0, 2 - side)) for side in luma.shape]  # a gradient needs two pixels
+    luma, mask = np.pad(luma, grown, mode="edge"), np.pad(mask, grown)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    inner = cv2.erode(mask.astype(np.uint8), cross, iterations=2).astype(bool)  # the border takes nothing away
     inner = inner if inner.sum() > 0.2 * mask.sum() else mask  # the region's outline is not its texture
     down, right = np.gradient(luma)
     x, y = right[inner], down[inner]
