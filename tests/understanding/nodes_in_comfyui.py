@@ -82,7 +82,7 @@ def main():
     given = {**shared, "mode": "auto", "boxes": "-\n", "mask_1": left, "masks": batch}
     result["batch"] = [float(m.mean()) for m in masks.execute(**given).args[1]]
     result["too many"] = masks.execute(**{**given, "masks": torch.ones(4, 90, 120)}).args[3]
-    seen = words.execute(mode="embedded", text="", **{**say, "detail_words": 30})
+    seen = words.execute(mode="embedded", text="", **{**say, "image": torch.full((1, 90, 120, 3), 0.4)})
     result["seen"] = seen.ui.as_dict()["text"][0]
     result["unknown name"] = masks.execute(**{**shared, "mode": "embedded"}).args[3]
     result["modes"] = [
