@@ -85,7 +85,7 @@ def main():
     result["too many"] = masks.execute(**{**given, "masks": torch.ones(4, 90, 120)}).args[3]
     result["odd"] = odd(masks, shared)
     result["fused"] = fused()
-    seen = words.execute(mode="embedded", text="", **{**say, "detail_words": 30})
+    seen = words.execute(mode="embedded", text="", **{**say, "image": torch.full((1, 90, 120, 3), 0.4)})
     result["seen"] = seen.ui.as_dict()["text"][0]
     result["unknown name"] = masks.execute(**{**shared, "mode": "embedded"}).args[3]
     result["modes"] = [
