@@ -1,4 +1,4 @@
-"""One server and one Chromium for all browser tests; test_window.py is skipped as a whole where either is missing."""
+"""One server and one Chromium for all browser tests; they are skipped as a whole where either is missing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from headless.comfyui import Server
 from sedic.codec import encode
 from sedic.semantics import SceneObject, Semantics
 
-from .window import ARGUMENTS, CANVASES, Window, chromium
+from .window import ARGUMENTS, CANVASES, Window, chromium, lacking
 
 SIDE = 128
 
 
 @pytest.fixture(scope="session")
-def server(comfyui_path: Path) -> Iterator[Server]:
+def server(comfyui_path: Path, browser: Any) -> Iterator[Server]:
     """A ComfyUI with this pack whose input folder and user folder are empty, as a newcomer's are."""
     with Server(comfyui_path) as running:
         yield running
@@ -29,6 +29,8 @@ def server(comfyui_path: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Debian's Chromium, or another one that is there."""
+    if lacking():
+        pytest.skip(lacking())
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as running:

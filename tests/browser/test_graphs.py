@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,29 +13,27 @@ from headless.build import GRAPHS
 from headless.comfyui import PACK_NAME, Server
 from headless.graph import read_workflow
 
-PATIENCE = 120_000  # milliseconds
+from .window import PATIENCE
+
 READY = "() => window.app?.graph && app.extensionManager && LiteGraph.registered_node_types?.SEDIC_PackBitstream"
 PROMPT = "async () => (await app.graphToPrompt()).output"
 
 
 @pytest.fixture(scope="module")
-def page(comfyui_path: Path) -> Iterator[Any]:
-    """ComfyUI's window on a server whose input and user folders were empty before it started."""
-    chromium = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
-    if chromium is None:
-        pytest.skip("needs Chromium (on Debian: apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright (pip install playwright)")
-    with Server(comfyui_path) as server, playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        opened = browser.new_page(viewport={"width": 1440, "height": 900})
-        opened.set_default_timeout(PATIENCE)
-        opened.goto(server.url, wait_until="domcontentloaded")
-        opened.wait_for_function(READY)
-        opened.evaluate("() => app.extensionManager.setting.set('Comfy.TutorialCompleted', true)")
-        opened.goto(server.url, wait_until="domcontentloaded")
-        opened.wait_for_function(READY)
-        yield opened
-        browser.close()
+def page(server: Server, browser: Any) -> Iterator[Any]:
+    """ComfyUI's window, in the classic canvas; the server's folders were empty before it started."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    opened = context.new_page()
+    opened.set_default_timeout(PATIENCE)
+    settings = {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": False}
+    opened.goto(server.url, wait_until="domcontentloaded")
+    opened.wait_for_function(READY)
+    for name, value in settings.items():
+        opened.evaluate("([name, value]) => app.extensionManager.setting.set(name, value)", [name, value])
+    opened.goto(server.url, wait_until="domcontentloaded")
+    opened.wait_for_function(READY)
+    yield opened
+    context.close()
 
 
 def open_graph(page: Any, graph: dict[str, Any]) -> None:
