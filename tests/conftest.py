@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 IN_COMFYUI = {"server", "client", "comfy", "pack"}  # fixtures that take long to make
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keeps together, where tests run in several processes, what shares fixtures: a file, all that needs ComfyUI."""
     if config.pluginmanager.hasplugin("xdist"):

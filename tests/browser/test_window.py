@@ -191,14 +191,15 @@ def test_a_file_dropped_on_the_loader_is_loaded_there(window: Window, sedic_file
 def test_a_file_dropped_on_the_canvas_is_decoded_with_words_on_every_step_also_on_a_subgraph(
     window: Window, sedic_file: Path, tmp_path: Path
 ) -> None:
-    dropped = tmp_path / "dropped.sedic"
+    # A name for each canvas: what ran for the other one would be at hand, and no step be seen.
+    dropped = tmp_path / f"dropped {window.canvas}.sedic"
     shutil.copy(sedic_file, dropped)
     window.drop(dropped)
     window.page.wait_for_function(
         "() => window.app.graph.nodes.length > 5 && window.app.extensionManager.workflow.activeWorkflow.filename"
         ".startsWith('dropped')"
     )
-    assert window.widget("SEDIC_LoadBitstream", "file").evaluate("widget => widget.value") == "dropped.sedic"
+    assert window.widget("SEDIC_LoadBitstream", "file").evaluate("widget => widget.value") == dropped.name
     subgraph = window.page.evaluate_handle(
         """() => {
             const { graph } = window.app;

@@ -168,5 +168,5 @@ def test_long_work_tells_how_much_there_is(monkeypatch):
         fidelity.fidelity(image, image)
     for what in ("reference, refinement", "MS-SSIM, scale 1 of 5"):
         assert len(told[what]) > 3, told
-    assert {0, 1} <= told["rate control"]
+    assert 0 in told["rate control"]
     assert all(min(done) < 0 for done in told.values()), "every bar ends"

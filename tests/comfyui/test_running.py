@@ -39,21 +39,21 @@ def test_changing_the_third_object_runs_again_from_its_stage_on_each_with_its_ow
     reports: list[Progress] = []
     ran = {title(graph, node) for node in client.run(graph, reports.append).seconds}
     # Its words and guidance are now those of object 2, which ComfyUI has at hand.
-    behind = {"Fuse object 3", "Restore object 3", "Restore the whole", "Final picture"}
+    behind = {"Fuse object 3", "Sample object 3", "Restore the whole", "Final picture"}
     assert behind <= ran
     assert not [name for name in ran if name.endswith((" 1", " 2")) or "Encode" in name or "Bitstream" in name]
-    bar = [(r.title, r.step, r.steps) for r in reports if r.steps and r.title.startswith("Restore")]
+    bar = [(r.title, r.step, r.steps) for r in reports if r.steps and r.title.startswith(("Sample", "Restore"))]
     each = [(1, STEPS), (STEPS, STEPS)]
-    assert bar == [(name, *at) for name in ("Restore object 3", "Restore the whole") for at in each]
+    assert bar == [(name, *at) for name in ("Sample object 3", "Restore the whole") for at in each]
 
 
 def test_interrupt_stops_within_one_step_and_the_next_run_is_as_ever(client: Client, graph: dict) -> None:
     long = json.loads(json.dumps(graph))
-    set_input(long, "Restore object 1.steps=500")
+    set_input(long, "Sample object 1.steps=500")
     steps: list[int] = []
 
     def stop(report: Progress) -> None:
-        if report.title == "Restore object 1" and report.steps:
+        if report.title == "Sample object 1" and report.steps:
             steps.append(report.step)
             if len(steps) == 2:
                 client._request("/interrupt", b"{}", {"Content-Type": "application/json"})

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from headless import demo
 from headless.client import Client, ClientError
 from headless.comfyui import Server
 from headless.graph import find_node, read_workflow, set_input
+
+from .inputs import upload_inputs
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def nodes(pack: types.ModuleType) -> types.SimpleNamespace:
 @pytest.fixture(scope="module")
 def encoded(client: Client, repository) -> dict:
     """The shipped encoding graph, after a run."""
-    demo.upload_inputs(client)
+    upload_inputs(client)
     graph = read_workflow(repository / "headless" / "sedic_encode.json")
     client.run(graph)
     return graph

@@ -115,7 +115,8 @@ def fused():
         warnings.simplefilter("always")
         wired = [steering.LatentMaskFuse.execute(m, None).args[0].mask for m in (
             shades, shades[0], shades.repeat(2, 1, 1), (shades > 0.5).to(torch.uint8) * 255)]  # fmt: skip
-    same = [bool((m == shades[0]).all()) for m in wired[:3]]
+    same = [m.shape == given.shape and bool((m == given).all()) for m, given in zip(
+        wired[:3], (shades[0], shades[0], shades.repeat(2, 1, 1)), strict=True)]  # fmt: skip
     return {"same": same, "white": float(wired[3].max()), "told": [str(w.message) for w in heard],
             "empty": told(lambda: steering.LatentMaskFuse.execute(torch.zeros(0, 8, 8), None))}  # fmt: skip
 

@@ -143,11 +143,11 @@ def test_masks_as_other_nodes_make_them_are_read_or_told(ran):
     assert "mask_1 holds values that are no numbers" in odd["broken"]
 
 
-def test_fusion_takes_shades_as_they_are_and_the_first_of_a_batch(ran):
+def test_fusion_takes_shades_as_they_are_and_every_mask_of_a_batch(ran):
     fused = ran["fused"]
     assert fused["same"] == [True, True, True]
     assert fused["white"] == 1
-    assert fused["told"] == ["The mask of Latent Mask Fuse holds 2 masks; the first is taken."]
+    assert fused["told"] == []
     assert "is empty" in fused["empty"]
 
 

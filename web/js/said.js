@@ -14,7 +14,7 @@ const SPEAKERS = new Set(
     .concat(["UnpackBitstream", "ORAGSampler", "GlobalRestore", "QualityReport"])
     .map((name) => `SEDIC_${name}`),
 );
-const MOST_HEIGHT = 200; // of words that make a node grow; more is scrolled, or seen in a node that a person makes larger
+const MOST_HEIGHT = 100; // of words, the room that the shipped graphs leave; more is scrolled, or seen in a larger node
 const COMPARE_HEIGHT = 240;
 
 class Said {
@@ -76,8 +76,14 @@ class Said {
 const voices = new WeakMap();
 
 function voice(node) {
-  if (!voices.has(node)) voices.set(node, new Said(node));
+  // A subgraph that is read from a file loses the widgets that it was made with.
+  const there = node.widgets?.some((widget) => widget.name === NAME);
+  if (!there || !voices.has(node)) voices.set(node, new Said(node));
   return voices.get(node);
+}
+
+function holdsSpeakers(node) {
+  return everyNode(node.subgraph).some((inner) => SPEAKERS.has(inner.comfyClass));
 }
 
 // Shows what a node's output says, if anything.
@@ -137,7 +143,7 @@ app.registerExtension({
   nodeCreated(node) {
     const speaks = SPEAKERS.has(node.comfyClass);
     // Nodes 2.0 of 2025 draws only the widgets that a node is made with.
-    if (speaks || everyNode(node.subgraph).some((inner) => SPEAKERS.has(inner.comfyClass))) voice(node);
+    if (speaks || holdsSpeakers(node)) voice(node);
     if (!speaks) return;
     const before = node.onExecuted;
     node.onExecuted = function (output) {
@@ -146,6 +152,7 @@ app.registerExtension({
     };
   },
   afterConfigureGraph() {
+    everyNode(app.rootGraph ?? app.graph).filter(holdsSpeakers).forEach(voice);
     recall();
   },
 });
