@@ -14,12 +14,14 @@ const SPEAKERS = new Set(
     .concat(["UnpackBitstream", "ORAGSampler", "GlobalRestore", "QualityReport"])
     .map((name) => `SEDIC_${name}`),
 );
-const MOST_HEIGHT = 100; // of words, the room that the shipped graphs leave; more is scrolled, or seen in a larger node
+const MOST_HEIGHT = 200; // of words that make a node grow; more is scrolled, or seen in a node that a person makes larger
+const PLACED_HEIGHT = 100; // likewise where a graph says how large the node is and what lies below it
 const COMPARE_HEIGHT = 240;
 
 class Said {
   constructor(node) {
     this.node = node;
+    this.most = MOST_HEIGHT;
     this.standing = element("div", { className: "standing", hidden: true, attributes: { role: "status" } });
     this.words = element("div", { className: "words", hidden: true });
     this.below = element("div", { className: "below", hidden: true });
@@ -41,7 +43,7 @@ class Said {
     if (!this.stack.offsetHeight) return this.known ?? 40; // not drawn yet
     const above = this.words.offsetHeight + (this.below.querySelector(".sedic-bar")?.offsetHeight ?? 0);
     const compares = this.box.classList.contains("compares");
-    this.known = compares ? COMPARE_HEIGHT + above : Math.min(this.stack.offsetHeight + 16, MOST_HEIGHT);
+    this.known = compares ? COMPARE_HEIGHT + above : Math.min(this.stack.offsetHeight + 16, this.most);
     return this.known;
   }
 
@@ -145,6 +147,11 @@ app.registerExtension({
     // Nodes 2.0 of 2025 draws only the widgets that a node is made with.
     if (speaks || holdsSpeakers(node)) voice(node);
     if (!speaks) return;
+    const configured = node.onConfigure;
+    node.onConfigure = function (saved) {
+      configured?.apply(this, arguments);
+      if (saved?.size) voice(this).most = PLACED_HEIGHT;
+    };
     const before = node.onExecuted;
     node.onExecuted = function (output) {
       before?.apply(this, arguments);
