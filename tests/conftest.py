@@ -20,13 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 IN_COMFYUI = {"server", "client", "comfy", "pack"}  # fixtures that take long to make
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keeps together, where tests run in several processes, what shares fixtures: a file, all that needs ComfyUI."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            shared = "comfyui" if IN_COMFYUI & set(getattr(item, "fixturenames", ())) else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(shared))
+    if item.config.pluginmanager.hasplugin("xdist"):
+        shared = "comfyui" if IN_COMFYUI & set(getattr(item, "fixturenames", ())) else item.path.name
+        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")
