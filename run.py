@@ -166,9 +166,9 @@ def test_as_lesser_processor(environment: dict[str, str]) -> int:
 
 
 def beside_each_other() -> list[str]:
-    """pytest's words for a process a core, eight at most; tests/conftest.py says which tests stay together."""
+    """pytest's words for a process a core, eight at most; the tests of a file stay together, in their order."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ["-n", str(min(cores, 8)), "--dist", "loadgroup"] if cores > 1 else []
+    return ["-n", str(min(cores, 8)), "--dist", "loadfile"] if cores > 1 else []
 
 
 def call(arguments: list[str], environment: dict[str, str] | None = None) -> int:

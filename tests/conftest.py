@@ -17,14 +17,6 @@ import pytest
 from headless.comfyui import find
 
 ROOT = Path(__file__).resolve().parents[1]
-IN_COMFYUI = {"server", "client", "comfy", "pack"}  # fixtures that take long to make
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keeps together, where tests run in several processes, what shares fixtures: a file, all that needs ComfyUI."""
-    if item.config.pluginmanager.hasplugin("xdist"):
-        shared = "comfyui" if IN_COMFYUI & set(getattr(item, "fixturenames", ())) else item.path.name
-        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def test_interrupt_stops_within_one_step_and_the_next_run_is_as_ever(client: Cli
     with pytest.raises(ClientError, match="interrupted"):
         client.run(long, stop)
     assert len(steps) <= 4  # one step that ran meanwhile, and one whose report was on its way
-    set_input(graph, "Restore object 1.seed=1")
+    set_input(graph, "Sample object 1.seed=1")
     assert client.run(graph).outputs
 
 

@@ -123,7 +123,7 @@ def test_tests_that_depend_on_the_processor_run_a_second_time_with_avx2_alone(ru
     assert run.environments[-1] == {"A": "1", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
 
-@pytest.mark.parametrize(("cores", "words"), [(1, []), (2, ["-n", "2", "--dist", "loadgroup"])])
+@pytest.mark.parametrize(("cores", "words"), [(1, []), (2, ["-n", "2", "--dist", "loadfile"])])
 def test_all_cores_test(run: types.SimpleNamespace, cores: int, words: list[str], monkeypatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     run.module.test([], {})
