@@ -13,6 +13,7 @@ from typing import Any
 import folder_paths
 
 from ..sedic.demo import PREFIX, place
+from .server import running_server
 
 
 def place_example() -> None:
@@ -29,7 +30,6 @@ def place_example() -> None:
 
 def watch_prompts() -> None:
     """Puts the example back when a graph is queued that names it, if somebody emptied the input folder meanwhile."""
-    from server import PromptServer  # ComfyUI's
 
     def handler(request: dict[str, Any]) -> dict[str, Any]:
         nodes = [node for node in (request.get("prompt") or {}).values() if isinstance(node, dict)]
@@ -38,6 +38,6 @@ def watch_prompts() -> None:
             place_example()
         return request
 
-    server = getattr(PromptServer, "instance", None)
-    if server is not None:  # none in a process that only imports the nodes
+    server = running_server()
+    if server is not None:
         server.add_on_prompt_handler(handler)

@@ -5,13 +5,7 @@ Each stage's bar is its own; which of the stages it is, only the graph tells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from comfy_execution.progress import get_progress_state
-from comfy_execution.utils import get_executing_context
-
-from .server import running_server
+from .server import Graph, running_node, running_server
 
 OBJECT, WHOLE = "SEDIC_ORAGSampler", "SEDIC_GlobalRestore"
 EVENT = "sedic.progress"
@@ -24,11 +18,8 @@ class Teller:
         """Args: the stage's ``steps``, and the most guided ``updates`` of a step."""
         self._steps, self._updates = steps, updates
         self._step, self._update = 0, 0
-        context, graph = get_executing_context(), get_progress_state().dynprompt
-        self._node = context.node_id if context is not None and graph.has_node(context.node_id) else None
-        self._stage = ""
-        if self._node is not None:
-            self._stage = stage_name({name: graph.get_node(name) for name in graph.all_node_ids()}, self._node)
+        running = running_node()
+        self._node, self._stage = ("", "") if running is None else (running[0], stage_name(running[1], running[0]))
         self._send()
 
     def step_done(self, step: int) -> None:
@@ -45,14 +36,14 @@ class Teller:
 
     def _send(self) -> None:
         server = running_server()
-        if server is None or self._node is None:
+        if server is None or not self._node:
             return
         update = f", update {self._update} of {self._updates}" if self._update else ""
         text = f"{self._stage}, step {self._step + 1} of {self._steps}{update}"
         server.send_sync(EVENT, {"node": self._node, "text": text}, server.client_id)
 
 
-def stage_name(nodes: Mapping[str, Mapping[str, Any]], node: str) -> str:
+def stage_name(nodes: Graph, node: str) -> str:
     """Which stage ``node`` is among those wired to it, in a graph in API form."""
     if nodes[node].get("class_type") == WHOLE:
         return "whole picture"

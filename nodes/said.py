@@ -14,12 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy_api.latest import ui
-from comfy_execution.progress import get_progress_state
-from comfy_execution.utils import get_executing_context
 
-from .server import running_server
-
-Graph = Mapping[str, Mapping[str, Any]]
+from .server import Graph, running_node, running_server
 
 MOST_KEPT = 1000
 _kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
@@ -59,10 +55,10 @@ def says(
     said = {"text": text if told is None else told, "target": target, "compare": list(compare)}
     said["parts"] = [{"name": name, "bytes": size} for name, size in (parts or {}).items()]
     answer = Said(text, said, shown)
-    context, graph = get_executing_context(), get_progress_state().dynprompt
-    if context is not None and graph.has_node(context.node_id):
-        nodes = {name: graph.get_node(name) for name in graph.all_node_ids()}
-        _kept[contents(nodes)[context.node_id]] = answer.as_dict()
+    running = running_node()
+    if running is not None:
+        node, graph = running
+        _kept[contents(graph)[node]] = answer.as_dict()
         while len(_kept) > MOST_KEPT:
             _kept.popitem(last=False)
     return answer

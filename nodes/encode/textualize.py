@@ -173,19 +173,19 @@ class LMMTextualize(io.ComfyNode):
     ) -> io.NodeOutput:
         """Asks or reads, then cuts to the limits; the node shows the words and what was cut."""
         limits = PRESETS.get(preset) or Limits(objects, name_words, detail_words, overall_words)
-        seen: list[str] = []
         notes: list[str] = []
         with heard(notes):
             if mode == "typed":
                 semantics = typed(text).limited(limits)
             elif mode == "embedded":
                 semantics, seen, _ = look(to_pixels(image), limits)
+                notes += seen
             else:
                 provider = _local(local_model) if mode == "local model" else _remote(endpoint)
                 watch = model_management.throw_exception_if_processing_interrupted
                 memory = AnswerCache(private_folder() / "answers")
                 semantics = textualize(to_pixels(image), provider, limits, attempt, memory, watch)
-        return io.NodeOutput(semantics, ui=says("\n".join([*_lines(semantics), *logged(seen + notes)])))
+        return io.NodeOutput(semantics, ui=says("\n".join([*_lines(semantics), *logged(notes)])))
 
 
 def private_folder() -> Path:

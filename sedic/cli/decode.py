@@ -8,8 +8,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import threads
 from ..bitstream import SedicFile
 from ..errors import SedicError
@@ -37,7 +35,7 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
     """A file to a picture, stage by stage; the output's name is taken once, when its picture is there."""
     threads.share()
     from .. import codec
-    from ..picture import picture_bytes, write_picture
+    from ..picture import picture_bytes, picture_format, write_picture
 
     threads.adapt()
     file = files.read_sedic(options.file)
@@ -71,7 +69,8 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
                 started = time.monotonic()
         if len(done) == 1:
             warnings.warn("No object has a mask, so the picture is the reference.", stacklevel=2)
-    _write(options.output, picture, picture_bytes)
+    format = picture_format(options.output) if isinstance(options.output, Path) else "PNG"
+    files.write(options.output, picture_bytes(picture, format, str(options.output)))
     speech.json(
         {
             "output": str(options.output),
@@ -107,16 +106,6 @@ def _checked(options: argparse.Namespace, file: SedicFile) -> dict[str, Path]:
         if not name.startswith(options.until) and files.same(path, options.output):
             raise SedicError(f"{options.output} is where --stages keeps the picture of {name}; name another output.")
     return paths
-
-
-def _write(target: files.Name, picture: np.ndarray, picture_bytes: Any) -> None:
-    from ..picture import PictureError, picture_format
-
-    format = picture_format(target) if isinstance(target, Path) else "PNG"
-    try:
-        files.write(target, picture_bytes(picture, format, str(target)))
-    except SedicError as error:
-        raise PictureError(str(error)) from error.__cause__
 
 
 def _progress(bars: Bars, object_steps: int, overall_steps: int) -> Any:

@@ -81,7 +81,7 @@ def test_a_stage_is_named_by_its_place_along_the_wires(pack) -> None:
 
 
 def test_words_follow_a_stage_through_its_steps_and_guided_updates(pack, monkeypatch) -> None:
-    progress = importlib.import_module(f"{pack.__name__}.nodes.progress")
+    progress, around = (importlib.import_module(f"{pack.__name__}.nodes.{name}") for name in ("progress", "server"))
     sent: list[dict] = []
     server = types.SimpleNamespace(
         client_id="me", send_sync=lambda event, data, sid: sent.append({event: data["text"]})
@@ -89,8 +89,8 @@ def test_words_follow_a_stage_through_its_steps_and_guided_updates(pack, monkeyp
     graph = {"7": {"class_type": "SEDIC_ORAGSampler", "inputs": {}}}
     prompt = types.SimpleNamespace(has_node=graph.__contains__, get_node=graph.get, all_node_ids=lambda: set(graph))
     monkeypatch.setattr(progress, "running_server", lambda: server)
-    monkeypatch.setattr(progress, "get_executing_context", lambda: types.SimpleNamespace(node_id="7"))
-    monkeypatch.setattr(progress, "get_progress_state", lambda: types.SimpleNamespace(dynprompt=prompt))
+    monkeypatch.setattr(around, "get_executing_context", lambda: types.SimpleNamespace(node_id="7"))
+    monkeypatch.setattr(around, "get_progress_state", lambda: types.SimpleNamespace(dynprompt=prompt))
     teller = progress.Teller(2, 3)
     for step in range(2):
         for _ in range(2 - step):
