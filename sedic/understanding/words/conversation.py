@@ -21,6 +21,7 @@ from ...semantics import Limits, SceneObject, Semantics
 from ...word_count import count_words, may_be_english
 from .thoughts import without_thoughts
 
+OTHER_WORDS = 0.7  # temperature where other words than the likeliest are asked for
 LONG_SIDE = 768  # pixels sent: more costs tokens and adds nothing that fifty words can say
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -12,9 +12,8 @@ from typing import Any
 from PIL import Image
 
 from ..checkpoints import ModelError, load_folder, model_type, require, silence
-from .conversation import TextualizeError, Turn, Watch
+from .conversation import OTHER_WORDS, TextualizeError, Turn, Watch
 
-OTHER_WORDS = 0.7  # temperature where other words than the likeliest are asked for
 WHAT = "vision-language model"
 SOURCE = "huggingface.co, e.g. HuggingFaceTB/SmolVLM-Instruct or Qwen/Qwen2.5-VL-3B-Instruct, the whole folder"
 

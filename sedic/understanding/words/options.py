@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .conversation import SCHEMA
+from .conversation import OTHER_WORDS, SCHEMA
 from .endpoints import Endpoint
 from .refusals import Refusal
 
 RESPONSE_FORMAT = {"type": "json_schema", "json_schema": {"name": "semantics", "strict": True, "schema": SCHEMA}}
-OTHER_WORDS = 0.7  # temperature where other words than the likeliest are asked for
 FEWER = "many tokens"  # refused where a server wants a smaller limit
 _LIMITS = ("max_tokens", "max_completion_tokens")  # the same by its old and its new name
 _refused: dict[str, frozenset[str]] = {}
