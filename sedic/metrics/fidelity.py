@@ -19,12 +19,12 @@ import numpy as np
 from ..errors import SedicError
 from ..progress import track
 
-_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, the finest first
-_WINDOW, _SIGMA = 11, 1.5
-_REACH = _WINDOW // 2
-_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, the finest first
+MS_SSIM_WINDOW, MS_SSIM_SIGMA = 11, 1.5
+_REACH = MS_SSIM_WINDOW // 2
+MS_SSIM_C1, MS_SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 # torchmetrics' condition: at the coarsest of the five scales more than a window's reach is left.
-MS_SSIM_MIN_SIDE = _WINDOW * 2 ** (len(_WEIGHTS) - 1)
+MS_SSIM_MIN_SIDE = MS_SSIM_WINDOW * 2 ** (len(MS_SSIM_WEIGHTS) - 1)
 _STRIP = 1 << 18  # pixels that are looked at together
 
 
@@ -74,9 +74,9 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
             "use PSNR or larger pictures."
         )
     value = 1.0
-    for scale, weight in enumerate(_WEIGHTS, 1):
-        what = f"MS-SSIM, scale {scale} of {len(_WEIGHTS)}"
-        if scale < len(_WEIGHTS):
+    for scale, weight in enumerate(MS_SSIM_WEIGHTS, 1):
+        what = f"MS-SSIM, scale {scale} of {len(MS_SSIM_WEIGHTS)}"
+        if scale < len(MS_SSIM_WEIGHTS):
             factor, _ = _factors(a, b, what)
             a, b = _halved(a), _halved(b)
         else:
@@ -106,7 +106,7 @@ def _factors(a: np.ndarray, b: np.ndarray, what: str) -> tuple[float, float]:
     """Means over windows within (H, W, 3) of 0..255: of contrast and structure, and of these with the luminance."""
     import cv2
 
-    window = np.exp(-np.square(np.arange(-_REACH, _REACH + 1) / _SIGMA) / 2)
+    window = np.exp(-np.square(np.arange(-_REACH, _REACH + 1) / MS_SSIM_SIGMA) / 2)
     window /= window.sum()
 
     def mean(values: np.ndarray) -> np.ndarray:
@@ -122,9 +122,9 @@ def _factors(a: np.ndarray, b: np.ndarray, what: str) -> tuple[float, float]:
         mean_x, mean_y = mean(x), mean(y)
         xx, yy, xy = mean_x * mean_x, mean_y * mean_y, mean_x * mean_y
         spread = np.maximum(mean(x * x) - xx, 0) + np.maximum(mean(y * y) - yy, 0)
-        part = (2 * (mean(x * y) - xy) + _C2) / (spread + _C2)
+        part = (2 * (mean(x * y) - xy) + MS_SSIM_C2) / (spread + MS_SSIM_C2)
         structure += float(part.sum())
-        similarity += float((part * (2 * xy + _C1) / (xx + yy + _C1)).sum())
+        similarity += float((part * (2 * xy + MS_SSIM_C1) / (xx + yy + MS_SSIM_C1)).sum())
     count = inner * (a.shape[1] - 2 * _REACH) * a.shape[2]
     return structure / count, similarity / count
 

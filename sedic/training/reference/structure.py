@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...metrics.fidelity import MS_SSIM_MIN_SIDE
+from ...metrics.fidelity import (
+    MS_SSIM_C1,
+    MS_SSIM_C2,
+    MS_SSIM_MIN_SIDE,
+    MS_SSIM_SIGMA,
+    MS_SSIM_WEIGHTS,
+    MS_SSIM_WINDOW,
+)
 
-WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales (Wang, Simoncelli, Bovik 2003)
-SIDE, DEVIATION = 11, 1.5  # of the window
-STABLE = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 LEAST = 1e-4  # of a scale's likeness
 
 
@@ -30,20 +34,20 @@ def structure(a: Tensor, b: Tensor) -> Tensor:
     if min(a.shape[2:]) < MS_SSIM_MIN_SIDE:
         raise ValueError(f"MS-SSIM needs {MS_SSIM_MIN_SIDE} pixels a side, not {tuple(a.shape[2:])}; use larger crops.")
     channels = a.shape[1]
-    off = torch.arange(SIDE) - SIDE // 2
-    window = torch.exp(-(off**2) / (2 * DEVIATION**2))
-    window = (window / window.sum()).expand(5 * channels, 1, SIDE)
+    off = torch.arange(MS_SSIM_WINDOW) - MS_SSIM_WINDOW // 2
+    window = torch.exp(-(off**2) / (2 * MS_SSIM_SIGMA**2))
+    window = (window / window.sum()).expand(5 * channels, 1, MS_SSIM_WINDOW)
     product = torch.ones(a.shape[:2])
-    for number, weight in enumerate(WEIGHTS):
+    for number, weight in enumerate(MS_SSIM_WEIGHTS):
         if number:
             a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
         maps = torch.cat([a, b, a * a, b * b, a * b], 1)
         maps = F.conv2d(maps, window[..., None], groups=len(window))
         mean_a, mean_b, square_a, square_b, both = F.conv2d(maps, window[:, :, None], groups=len(window)).chunk(5, 1)
-        likeness = (2 * (both - mean_a * mean_b) + STABLE[1]) / (
-            square_a - mean_a**2 + square_b - mean_b**2 + STABLE[1]
+        likeness = (2 * (both - mean_a * mean_b) + MS_SSIM_C2) / (
+            square_a - mean_a**2 + square_b - mean_b**2 + MS_SSIM_C2
         )
-        if number == len(WEIGHTS) - 1:
-            likeness = likeness * (2 * mean_a * mean_b + STABLE[0]) / (mean_a**2 + mean_b**2 + STABLE[0])
+        if number == len(MS_SSIM_WEIGHTS) - 1:
+            likeness = likeness * (2 * mean_a * mean_b + MS_SSIM_C1) / (mean_a**2 + mean_b**2 + MS_SSIM_C1)
         product = product * likeness.mean((2, 3)).clamp(min=LEAST) ** weight  # N,C
     return product.mean(1)
