@@ -4,7 +4,7 @@
     image = graph.add("LoadImage", "Original", column=0, image="coffee.png")
     graph.add("PreviewImage", "Look", column=1, images=image[0])
     graph.api()
-    drawing.draw(graph)
+    drawing.drawing(graph)
 
 The form that opens in a window is made of the same description by :mod:`.drawing`.
 """

@@ -17,7 +17,8 @@ from typing import Any
 from sedic.errors import SedicError
 
 from .client import Client
-from .comfyui import ROOT, ComfyUIError, Server
+from .comfyui import ROOT, Server
+from .errors import HeadlessError
 
 FOLDER = ROOT / "locales"
 SOURCE = "en"
@@ -94,7 +95,7 @@ def main() -> int:
     try:
         with Server() as server:
             files = english(Client(server.url).object_info())
-    except (ComfyUIError, SedicError) as error:
+    except (HeadlessError, SedicError) as error:
         print(error, file=sys.stderr)
         return 1
     before, now = read(SOURCE), dict(texts(files))
