@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from sedic.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("web/docs/**/*.md")])
@@ -51,3 +56,16 @@ def test_every_sentence_that_the_page_of_troubles_quotes_is_said_somewhere() -> 
     quoted = re.findall(r"^\| `(.+?)` \|", read("docs/troubleshooting.md"), re.MULTILINE)
     assert len(quoted) > 20
     assert [sentence for sentence in quoted if sentence not in said] == []
+
+
+def test_the_readmes_shell_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"```sh\n(.*?)```", read("README.md"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.add.outer(np.arange(64), np.arange(96)).astype(np.uint8)).convert("RGB").save("photo.jpg")
+    for line in block.splitlines():
+        program, *words = shlex.split(line)
+        assert program == "sedic"
+        assert main(words) == 0, line
+    with Image.open("photo.png") as picture:
+        assert picture.size == (96, 64)
+    assert (tmp_path / "stages").is_dir()
