@@ -12,6 +12,7 @@ from ..sedic.bitstream import SedicFile
 from ..sedic.metrics.bits import spent
 from ..sedic.metrics.fidelity import fidelity
 from .images import kept_for_window, to_pixels
+from .lists import each_picture
 from .said import says
 from .schema import schema
 from .sockets import BitstreamSocket
@@ -30,16 +31,18 @@ class QualityReport(io.ComfyNode):
             category="SEDIC/measure",
             description="PSNR and MS-SSIM against the original, and the file's bits; drag over the picture to compare.",
             is_output_node=True,
+            is_input_list=True,
             inputs=[
                 io.Image.Input("original", tooltip="The picture before encoding."),
                 io.Image.Input("decoded", tooltip="What came back; it must have the original's size."),
                 BitstreamSocket.Input("bitstream", optional=True, tooltip="Adds bytes and bits per pixel."),
                 io.Image.Input("reference", optional=True, tooltip="To compare the decoded picture with, too."),
             ],
-            outputs=[io.String.Output(display_name="report", tooltip="The figures as JSON.")],
+            outputs=[io.String.Output(display_name="report", tooltip="The figures as JSON.", is_output_list=True)],
         )
 
     @classmethod
+    @each_picture("original", "decoded", "reference")
     def execute(
         cls, original: Tensor, decoded: Tensor, bitstream: SedicFile | None = None, reference: Tensor | None = None
     ) -> io.NodeOutput:
