@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..sedic.bitstream import SedicFile
+from ..sedic.errors import SedicError
 from ..sedic.metrics.bits import spent
 from ..sedic.metrics.fidelity import fidelity
 from .images import kept_for_window, to_pixels
@@ -16,6 +17,8 @@ from .lists import each_picture
 from .said import says
 from .schema import schema
 from .sockets import BitstreamSocket
+
+CELL = 32  # pixels: more than a cell of any VAE
 
 
 class QualityReport(io.ComfyNode):
@@ -46,6 +49,7 @@ class QualityReport(io.ComfyNode):
     def execute(
         cls, original: Tensor, decoded: Tensor, bitstream: SedicFile | None = None, reference: Tensor | None = None
     ) -> io.NodeOutput:
+        check_sizes(original, decoded)
         figures: dict[str, Any] = rounded(fidelity(to_pixels(original), to_pixels(decoded)))
         if bitstream is not None:
             figures["bytes"] = bitstream.size
@@ -55,6 +59,21 @@ class QualityReport(io.ComfyNode):
         report = json.dumps(figures)
         parts = None if bitstream is None else spent(bitstream)
         return io.NodeOutput(report, ui=says(report, told=in_words(figures), parts=parts, compare=kept))
+
+
+def check_sizes(original: Tensor, decoded: Tensor) -> None:
+    """Refuses pictures of two sizes.
+
+    Raises:
+        SedicError: what is wrong, and what helps.
+    """
+    (high, wide), (height, width) = original.shape[1:3], decoded.shape[1:3]
+    if (high, wide) != (height, width):
+        cells = 0 <= height - high < CELL and 0 <= width - wide < CELL
+        help = "a VAE decodes whole cells: cut it to the original's size with Image Crop, x and y 0" if cells else (
+            "they must have the same size"
+        )  # fmt: skip
+        raise SedicError(f"The decoded picture is {width}×{height}, the original {wide}×{high}; {help}.")
 
 
 def rounded(figures: dict[str, float | None]) -> dict[str, float | None]:

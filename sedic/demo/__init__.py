@@ -36,7 +36,7 @@ def mask_names() -> list[str]:
 
 
 def place(folder: Path) -> list[Path]:
-    """Puts the photograph, its painted masks, its file and a folder of its parts into ``folder``, as ``sedic_…``.
+    """Puts the photograph, its painted masks and its file into ``folder``, under names that begin with ``sedic_``.
 
     What is there stays as it is.
 
@@ -50,10 +50,23 @@ def place(folder: Path) -> list[Path]:
     makers: dict[str, Callable[[], bytes]] = {PICTURE_NAME: PHOTOGRAPH.read_bytes, FILE_NAME: FILE.read_bytes}
     for name, row in zip(mask_names(), rows, strict=True):
         makers[name] = partial(painted, SEMANTICS.with_name(row["mask"]))
-    makers |= {f"{FOLDER_NAME}/{name}.png": partial(part, box) for name, box in PARTS.items()}
+    return _written(folder, makers)
+
+
+def place_folder(folder: Path) -> list[Path]:
+    """Puts a folder of the photograph's parts into ``folder``, as :func:`place` does.
+
+    Raises:
+        OSError: ``folder`` takes no files.
+    """
+    inside = folder / FOLDER_NAME
+    inside.mkdir(exist_ok=True)
+    return _written(inside, {f"{name}.png": partial(part, box) for name, box in PARTS.items()})
+
+
+def _written(folder: Path, makers: dict[str, Callable[[], bytes]]) -> list[Path]:
     missing = {folder / name: make for name, make in makers.items() if not (folder / name).exists()}
     for path, make in missing.items():
-        path.parent.mkdir(exist_ok=True)
         beside = path.with_name(f"{path.name}.part")
         beside.write_bytes(make())
         beside.replace(path)  # in one step, so that nobody reads half a file

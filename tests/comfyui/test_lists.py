@@ -138,7 +138,7 @@ def test_cancel_ends_the_slow_search(comfy, nodes, pictures, monkeypatch) -> Non
 @pytest.mark.parametrize(
     ("told", "name"),
     [
-        ("barn.png", "barn"), ("holiday/barn.JPG", "holiday/barn"), ("/home/me/pictures/barn.webp", "barn"),
+        ("barn.png", "barn"), ("holiday/barn.JPG", "holiday/barn"), ("/mnt/pictures/barn.webp", "barn"),
         ("C:\\pictures\\barn.png", "barn"), ("../../barn.png", "barn"), ("photo.v2", "photo.v2"),
         ("barn.png [input]", "barn"), ("what? a barn.png", "what_ a barn"), ("", ""),
         ("..", ""), (".png", ".png"), ("barn.sedic", "barn"),
