@@ -57,7 +57,7 @@ def full(family: Family) -> Callable[[Graph], None]:
         made = encoder(graph)
         load, final = decoder(graph, family, made.save["file"], column=3)
         graph.add(
-            "SEDIC_QualityReport", "Quality Report", column=4, group="Decode", shows="text",
+            "SEDIC_QualityReport", "Quality Report", column=4, group="Decode", shows="comparison",
             original=made.original["IMAGE"], decoded=final["image"], bitstream=load["bitstream"],
         )  # fmt: skip
 
@@ -85,7 +85,7 @@ def folder(graph: Graph) -> None:
     made = folder_encoder(graph)
     load, final = decoder(graph, families.EMBEDDED, made.save["file"], column=3, names=made.original["names"])
     graph.add(
-        "SEDIC_QualityReport", "Quality Report", column=4, group="Decode", shows="text",
+        "SEDIC_QualityReport", "Quality Report", column=4, group="Decode", shows="comparison",
         original=made.original["images"], decoded=final["image"], bitstream=load["bitstream"],
     )  # fmt: skip
 

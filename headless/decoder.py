@@ -26,7 +26,7 @@ def decoder(
     Returns:
         The nodes that load the file and restore the whole.
     """
-    load = graph.add("SEDIC_LoadBitstream", "Load Bitstream", column=column, group="File", shows="text", file=file)
+    load = graph.add("SEDIC_LoadBitstream", "Load Bitstream", column=column, group="File", shows="files", file=file)
     parts = graph.add(
         "SEDIC_UnpackBitstream", "Unpack Bitstream", column=column, group="File", shows="text",
         bitstream=load["bitstream"],

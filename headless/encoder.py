@@ -63,8 +63,9 @@ def _packed(
         image=image, semantics=words["semantics"], detector="none", segmenter="none", **given,
     )  # fmt: skip
     reference = graph.add(
-        "SEDIC_ReferenceEncode", "Reference Encode", column=2, group="Encode", image=image, codec=DEFAULT_CODEC
-    )
+        "SEDIC_ReferenceEncode", "Reference Encode", column=2, group="Encode", shows="line",
+        image=image, codec=DEFAULT_CODEC,
+    )  # fmt: skip
     pack = graph.add(
         "SEDIC_PackBitstream", "Pack Bitstream", column=3, group="File", shows="text",
         reference=reference["reference"], semantics=located["semantics"], image=image,
