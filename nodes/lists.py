@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..sedic.errors import SedicError
 from ..sedic.progress import watched_by
+from .said import joined
 
 Wired = Mapping[str, Sequence[Any]]
 
@@ -105,8 +106,6 @@ def apart(entries: Sequence[Any], dimensions: int) -> list[Any]:
 
 
 def together(outputs: Sequence[io.NodeOutput]) -> io.NodeOutput:
-    """Outputs as lists; what the nodes show one after the other, as the core joins it."""
+    """Outputs as lists, with what each shows."""
     columns = [[*column] for column in zip(*(output.args for output in outputs), strict=True)]
-    shown = [output.ui if isinstance(output.ui, dict) else output.ui.as_dict() for output in outputs if output.ui]
-    joined = {name: [entry for each in shown for entry in each[name]] for name in (shown[0] if shown else ())}
-    return io.NodeOutput(*columns, ui=joined or None)
+    return io.NodeOutput(*columns, ui=joined([output.ui for output in outputs if output.ui]))

@@ -21,7 +21,7 @@ from .comfy_denoiser import stage_sampler, with_gradients
 from .images import kept_for_window
 from .latents import of_picture, over_canvas
 from .pictures import Part, together
-from .said import says
+from .said import joined, says
 from .schema import advanced, schema
 from .sockets import FusionSocket, GuidanceSocket, TrajectorySocket
 from .stage import Handling, Sampling, native_size, pass_through, run_stage
@@ -224,9 +224,12 @@ class GlobalRestore(io.ComfyNode):
             pictures.append(picture)
         restored = torch.cat(pictures)
         before = ("restored so far", image) if reference is None else ("reference", reference)
-        compared = [kept_for_window(picture, name) for name, picture in (before, ("restored", restored))]
-        said = says("\n".join(handling.notes), compare=compared)
-        return io.NodeOutput(restored, {"samples": torch.cat(latents)}, ui=said)
+        said = []
+        for part in (Part(index, len(image), handling.note) for index in range(len(image))):
+            pair = before, ("restored", restored)
+            compared = [kept_for_window(part.of(pictures, "pictures"), name) for name, pictures in pair]
+            said.append(says("\n".join(handling.notes), compare=compared))
+        return io.NodeOutput(restored, {"samples": torch.cat(latents)}, ui=joined(said))
 
 
 class ORAGSamplerSelect(io.ComfyNode):

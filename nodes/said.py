@@ -63,6 +63,14 @@ def says(
     return answer
 
 
+def joined(shown: Sequence[Said | Mapping[str, Any]]) -> Said | Mapping[str, Any] | None:
+    """What is said of several pictures, one after the other, as the core joins it; of one as it is, None of nothing."""
+    if len(shown) == 1:
+        return shown[0]
+    parts = [dict(each) if isinstance(each, Mapping) else each.as_dict() for each in shown]
+    return {name: [entry for each in parts for entry in each[name]] for name in parts[0]} if parts else None
+
+
 def _keep(content: str, run: tuple[str, str], said: dict[str, Any]) -> None:
     """Remembers what a node said; of a list of pictures it says something for each, in one run."""
     before = _kept.pop(content, None)
