@@ -22,14 +22,14 @@ async def comfy_entrypoint() -> Any:
         from comfy_api.latest import ComfyExtension, io
     except ImportError as error:
         raise RuntimeError("ComfyUI-SEDIC needs ComfyUI 0.3.75 or newer; update ComfyUI and start it again.") from error
-    from .nodes import bitstream, encode, example, models, quality, restore, steering
+    from .nodes import bitstream, encode, example, folder, models, quality, restore, steering
 
     example.place_example()
     example.watch_prompts()
 
     class SedicExtension(ComfyExtension):
         async def get_node_list(self) -> list[type[io.ComfyNode]]:
-            rooms = encode, bitstream, quality, steering, restore, models
+            rooms = encode, folder, bitstream, quality, steering, restore, models
             return [node for room in rooms for node in room.NODES]
 
     return SedicExtension()

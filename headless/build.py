@@ -21,7 +21,7 @@ from . import families
 from .comfyui import ROOT, Server
 from .decoder import AFTER, CHOSEN, FINAL_TITLE, NUMBERED, OBJECTS, REFERENCE_TITLE, STAGE, decoder
 from .drawing import blueprint, drawing
-from .encoder import encoder
+from .encoder import encoder, folder_encoder
 from .errors import HeadlessError
 from .families import Family
 from .forms import Graph
@@ -38,6 +38,10 @@ OWN_PICTURE = (
     "**Yours:** choose a picture in *Original* and in each *Mask*, paint the object there (Open in MaskEditor), and "
     "write what it shows into *Textualize*."
 )
+OWN_FOLDER = (
+    "**Yours:** put pictures into a folder within the input folder, choose it in *Load Folder*. Files and pictures get "
+    "their names. Words of yours: wire *texts* to *Textualize*, mode *typed*."
+)
 OWN_FILE = "**Yours:** choose a file in *Load Bitstream*."
 # No code in notes: the newer window draws it in blue on blue.
 HABITS = "Words: a line an object, *name: detail*, and a line *overall: text*. Black-and-white masks: *channel* red."
@@ -53,7 +57,7 @@ def full(family: Family) -> Callable[[Graph], None]:
         made = encoder(graph)
         load, final = decoder(graph, family, made.save["file"], column=3)
         graph.add(
-            "SEDIC_QualityReport", "Quality Report", column=4, group="Decode", shows="text",
+            "SEDIC_QualityReport", "Quality Report", column=4, group="Decode", shows="comparison",
             original=made.original["IMAGE"], decoded=final["image"], bitstream=load["bitstream"],
         )  # fmt: skip
 
@@ -72,6 +76,18 @@ def decode(graph: Graph) -> None:
     graph.note(OWN_FILE, column=0)
     graph.note("\n\n".join([ABLATION, families.EMBEDDED.advice]), column=0, foot=True)
     decoder(graph, families.EMBEDDED, FILE_NAME, column=0)
+
+
+def folder(graph: Graph) -> None:
+    """Every picture of a folder to a file and back, with nothing typed and nothing painted."""
+    graph.note(OWN_FOLDER, column=0)
+    graph.note("\n\n".join([ABLATION, families.EMBEDDED.advice]), column=2, foot=True)
+    made = folder_encoder(graph)
+    load, final = decoder(graph, families.EMBEDDED, made.save["file"], column=3, names=made.original["names"])
+    graph.add(
+        "SEDIC_QualityReport", "Quality Report", column=4, group="Decode", shows="comparison",
+        original=made.original["images"], decoded=final["image"], bitstream=load["bitstream"],
+    )  # fmt: skip
 
 
 def encode_app(graph: Graph) -> None:
@@ -135,6 +151,9 @@ GRAPHS = {
     ),
     "sedic_app_decode": Template(
         "SEDIC app: file to picture", "Choose a file, get the picture that it describes.", decode_app
+    ),
+    "sedic_folder": Template(
+        "SEDIC, a folder", "Every picture of a folder becomes a file, and a picture again, under its name.", folder
     ),
     "sedic_sd15": _own_models(families.SD15),
     "sedic_sd21_diffbir": _own_models(families.SD21_DIFFBIR),

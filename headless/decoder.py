@@ -15,13 +15,18 @@ CHOSEN = {"Sample object {}": ("steps", "cfg"), "Guide object {}": ("eta", "t_pr
 NUMBERED = {"Semantic Object {}": ("index",), "Sample object {}": ("stage",)}
 
 
-def decoder(graph: Graph, family: Family, file: Link | str, column: int) -> tuple[Node, Node]:
+def decoder(
+    graph: Graph, family: Family, file: Link | str, column: int, names: Link | str = "sedic/final"
+) -> tuple[Node, Node]:
     """Adds the decoder: the file's nodes in ``column``, models, stages, pictures and the whole in the four behind it.
+
+    Args:
+        file: the file's name, or that of each; names: what its pictures are called.
 
     Returns:
         The nodes that load the file and restore the whole.
     """
-    load = graph.add("SEDIC_LoadBitstream", "Load Bitstream", column=column, group="File", shows="text", file=file)
+    load = graph.add("SEDIC_LoadBitstream", "Load Bitstream", column=column, group="File", shows="files", file=file)
     parts = graph.add(
         "SEDIC_UnpackBitstream", "Unpack Bitstream", column=column, group="File", shows="text",
         bitstream=load["bitstream"],
@@ -64,7 +69,7 @@ def decoder(graph: Graph, family: Family, file: Link | str, column: int) -> tupl
     )  # fmt: skip
     graph.add(
         "SaveImage", FINAL_TITLE, column=column + 3, group="Decode", shows="picture",
-        images=final["image"], filename_prefix="sedic/final",
+        images=final["image"], filename_prefix=names,
     )  # fmt: skip
     return load, final
 

@@ -13,7 +13,8 @@ from typing import Any
 from .forms import Link, Node, default_of, is_widget
 
 # Sizes in the window's pixels: a title bar, a slot, a widget, a text box, what a node shows inside itself.
-TITLE, SLOT, WIDGET, TEXT_BOX, ROOM = 30, 20, 24, 84, {"": 0, "picture": 210, "text": 100}
+TITLE, SLOT, WIDGET, TEXT_BOX = 30, 20, 24, 84
+ROOM = {"": 0, "picture": 210, "line": 60, "text": 100, "files": 140, "comparison": 340}
 # Narrow, as the window opens a template at three quarters of the screen, and hides all words below a scale of 0.571.
 WIDTH, GAP = 214, 22
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from sedic.demo import FILE, PHOTOGRAPH, SEMANTICS, painted
+from sedic.demo import FILE, PARTS, PHOTOGRAPH, SEMANTICS, painted, part
 
 from .build import GRAPHS, PICTURES
 from .comfyui import ROOT
@@ -52,7 +52,9 @@ def halves(name: str, folder: Path) -> list[tuple[str, Image.Image]]:
     reference = (f"{FILE.stat().st_size} bytes", opened(folder / PICTURES["Reference"]))
     final = ("restored", opened(folder / PICTURES["Final picture"]))
     masked = ("picture, mask", opened(io.BytesIO(painted(SEMANTICS.with_name("coffee_cup.png")))))
+    parts = [(f"{name}.sedic", opened(io.BytesIO(part(box)))) for name, box in PARTS.items()]
     chosen = {
+        "sedic_folder": parts,
         "sedic_full": [original, final],
         "sedic_encode": [masked, reference],
         "sedic_app_encode": [original, reference],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 
 import folder_paths
@@ -16,8 +17,9 @@ from ..sedic.metrics.bits import spent
 from ..sedic.metrics.fidelity import bits_per_pixel
 from ..sedic.reference.registry import codec_names
 from ..sedic.semantics import PRESETS, Semantics
-from .files import check_beginning, path_of
+from .files import check_beginning, path_of, plain_name
 from .images import heard, to_image, to_pixels
+from .lists import each_picture
 from .said import says
 from .schema import advanced, schema
 from .sockets import BitstreamSocket, ReferenceSocket, SemanticsSocket
@@ -39,12 +41,12 @@ class ReferenceEncode(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="SEDIC_ReferenceEncode",
-            search_aliases=("compress", "codec", "shrink", "thumbnail"), says=True,
+            search_aliases=("compress", "codec", "shrink", "thumbnail"), says=True, is_input_list=True,
             display_name="Reference Encode (SEDIC)",
             category="SEDIC/encode",
             description="Compresses the picture to the few hundred bytes that the decoder starts from.",
             inputs=[
-                io.Image.Input("image", tooltip="The picture; of a batch, the first."),
+                io.Image.Input("image", tooltip="The picture; each of several by itself."),
                 io.Combo.Input("codec", options=list(codec_names()),
                                tooltip="compact: learned, quick. av1: keeps to a budget in bytes, needs no weights; "
                                "av1-slow: the same after a long search. cheng2020-attn needs weights of yours."),
@@ -52,10 +54,12 @@ class ReferenceEncode(io.ComfyNode):
                              tooltip="0 is the codec's default. av1: the budget in thousandths of a bit per pixel "
                              "(18 is the default); cheng2020-attn: 1 to 6; compact: 1 to 69."),
             ],
-            outputs=[ReferenceSocket.Output(display_name="reference", tooltip="Wire it to Pack Bitstream.")],
+            outputs=[ReferenceSocket.Output(display_name="reference", tooltip="Wire it to Pack Bitstream.",
+                                            is_output_list=True)],
         )  # fmt: skip
 
     @classmethod
+    @each_picture("image")
     def execute(cls, image: Tensor, codec: str, quality: int) -> io.NodeOutput:
         name = f"{codec}:{quality}" if quality else codec
         notes: list[str] = []
@@ -95,7 +99,7 @@ class PackBitstream(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="SEDIC_PackBitstream",
-            search_aliases=("compress", "codec", "bytes", "bpp", "rate"), says=True,
+            search_aliases=("compress", "codec", "bytes", "bpp", "rate"), says=True, is_input_list=True,
             display_name="Pack Bitstream (SEDIC)",
             category="SEDIC/file",
             description="Joins the reference, the words and the masks, and shows what each costs.",
@@ -123,12 +127,15 @@ class PackBitstream(io.ComfyNode):
                 ),
             ],
             outputs=[
-                BitstreamSocket.Output(display_name="bitstream", tooltip="Wire it to Save Bitstream."),
-                io.String.Output(display_name="report", tooltip="Bytes and bits per pixel of each component."),
+                BitstreamSocket.Output(display_name="bitstream", tooltip="Wire it to Save Bitstream.",
+                                       is_output_list=True),
+                io.String.Output(display_name="report", tooltip="Bytes and bits per pixel of each component.",
+                                 is_output_list=True),
             ],
         )  # fmt: skip
 
     @classmethod
+    @each_picture("image")
     def execute(
         cls,
         reference: Reference,
@@ -174,7 +181,7 @@ class SaveBitstream(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="SEDIC_SaveBitstream",
-            search_aliases=("compress", "codec", "export"), says=True,
+            search_aliases=("compress", "codec", "export"), says=True, is_input_list=True,
             display_name="Save Bitstream (SEDIC)",
             category="SEDIC/file",
             description="Writes the .sedic file to ComfyUI's output folder.",
@@ -183,18 +190,26 @@ class SaveBitstream(io.ComfyNode):
                 BitstreamSocket.Input("bitstream", tooltip="From Pack Bitstream."),
                 io.String.Input("filename_prefix", default="sedic/picture",
                                 tooltip="Folder and beginning of the name, as in Save Image."),
+                io.String.Input("names", optional=True, force_input=True,
+                                tooltip="What each file is called in that folder: the names that the pictures came "
+                                "with, from Load Folder or another loader that tells them."),
             ],
-            outputs=[io.String.Output(display_name="file", tooltip="The file's name, for Load Bitstream.")],
+            outputs=[io.String.Output(display_name="file", tooltip="The file's name, for Load Bitstream.",
+                                      is_output_list=True)],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, bitstream: SedicFile, filename_prefix: str) -> io.NodeOutput:
+    @each_picture()
+    def execute(cls, bitstream: SedicFile, filename_prefix: str, names: str = "") -> io.NodeOutput:
+        called = plain_name(names)
+        prefix = (Path(filename_prefix).parent / called).as_posix() if called else filename_prefix
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-            filename_prefix, folder_paths.get_output_directory()
+            prefix, folder_paths.get_output_directory()
         )
-        # another save may have taken the number meanwhile
-        while (path := Path(folder) / f"{name}_{counter:05}_.sedic").exists():
-            counter += 1
+        # Nothing is written over: a name of one's own is taken once, and another save may have taken a number.
+        numbered = (f"{name}_{number:05}_.sedic" for number in count(counter))
+        candidates = chain([f"{name}.sedic"] if called else [], numbered)
+        path = next(path for file in candidates if not (path := Path(folder) / file).exists())
         bitstream.write(path)
         saved = {"filename": path.name, "subfolder": subfolder, "type": "output"}
         file = f"{Path(subfolder, path.name).as_posix()} [output]"

@@ -12,7 +12,7 @@ from typing import Any
 
 import folder_paths
 
-from ..sedic.demo import PREFIX, place
+from ..sedic.demo import PREFIX, place, place_folder
 from .server import running_server
 
 
@@ -20,7 +20,7 @@ def place_example() -> None:
     """Puts the example into the input folder; one that takes no files is told in the log, and is no matter else."""
     folder = Path(folder_paths.get_input_directory())
     try:
-        written = place(folder)
+        written = place(folder) + place_folder(folder)
     except OSError as error:
         logging.warning("SEDIC: the example cannot be put into %s (%s); choose pictures of your own.", folder, error)
         return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 
 import folder_paths
+from PIL import Image
 
 from ..sedic.bitstream import BitstreamError, SedicFile
 from .server import running_server
@@ -25,6 +27,22 @@ def path_of(file: str) -> Path:
     if not path.is_relative_to(base):
         raise BitstreamError(f"{file!r} leads out of ComfyUI's folders; put the file into the input folder.")
     return path
+
+
+def plain_name(name: str) -> str:
+    """A picture's name, as loaders tell it, as that of a new file without its ending; empty where there is none.
+
+    Folders within ComfyUI's own stay, whole paths (some packs' loaders give them) become their last part.
+    """
+    path = PurePosixPath(folder_paths.annotated_filepath(name)[0].strip().replace("\\", "/"))
+    whole = path.is_absolute() or (path.parts and path.parts[0].endswith(":"))
+    parts = [part for part in path.parts[-1 if whole else 0 :] if part not in ("/", "..")]
+    if not parts:
+        return ""
+    stem, dot, ending = parts[-1].rpartition(".")
+    if stem and f"{dot}{ending}".lower() in (*Image.registered_extensions(), ".sedic"):
+        parts[-1] = stem
+    return "/".join(re.sub(r'[<>:"|?*\x00-\x1f]', "_", part) for part in parts)
 
 
 def check_beginning(path: Path) -> None:

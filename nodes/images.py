@@ -26,12 +26,14 @@ def heard(notes: list[str]) -> Iterator[None]:
 
 
 def to_pixels(image: Tensor) -> np.ndarray:
-    """First picture of an IMAGE batch, (B, H, W, C) in [0, 1], as (H, W, 3) uint8; transparent places become white.
+    """An IMAGE of one picture, (1, H, W, C) in [0, 1], as (H, W, 3) uint8; transparent places become white.
 
     Raises:
-        PictureError: not numbers in that range.
+        SedicError: several pictures, or not numbers in that range.
     """
-    return read_picture(image[:1])
+    if image.ndim == 4 and len(image) > 1:
+        raise SedicError(f"Here is room for one picture, and {len(image)} came as a batch; take one of them.")
+    return read_picture(image)
 
 
 def to_image(pixels: np.ndarray) -> Tensor:

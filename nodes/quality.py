@@ -9,12 +9,16 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..sedic.bitstream import SedicFile
+from ..sedic.errors import SedicError
 from ..sedic.metrics.bits import spent
 from ..sedic.metrics.fidelity import fidelity
 from .images import kept_for_window, to_pixels
+from .lists import each_picture
 from .said import says
 from .schema import schema
 from .sockets import BitstreamSocket
+
+CELL = 32  # pixels: more than a cell of any VAE
 
 
 class QualityReport(io.ComfyNode):
@@ -30,19 +34,22 @@ class QualityReport(io.ComfyNode):
             category="SEDIC/measure",
             description="PSNR and MS-SSIM against the original, and the file's bits; drag over the picture to compare.",
             is_output_node=True,
+            is_input_list=True,
             inputs=[
                 io.Image.Input("original", tooltip="The picture before encoding."),
                 io.Image.Input("decoded", tooltip="What came back; it must have the original's size."),
                 BitstreamSocket.Input("bitstream", optional=True, tooltip="Adds bytes and bits per pixel."),
                 io.Image.Input("reference", optional=True, tooltip="To compare the decoded picture with, too."),
             ],
-            outputs=[io.String.Output(display_name="report", tooltip="The figures as JSON.")],
+            outputs=[io.String.Output(display_name="report", tooltip="The figures as JSON.", is_output_list=True)],
         )
 
     @classmethod
+    @each_picture("original", "decoded", "reference")
     def execute(
         cls, original: Tensor, decoded: Tensor, bitstream: SedicFile | None = None, reference: Tensor | None = None
     ) -> io.NodeOutput:
+        check_sizes(original, decoded)
         figures: dict[str, Any] = rounded(fidelity(to_pixels(original), to_pixels(decoded)))
         if bitstream is not None:
             figures["bytes"] = bitstream.size
@@ -52,6 +59,21 @@ class QualityReport(io.ComfyNode):
         report = json.dumps(figures)
         parts = None if bitstream is None else spent(bitstream)
         return io.NodeOutput(report, ui=says(report, told=in_words(figures), parts=parts, compare=kept))
+
+
+def check_sizes(original: Tensor, decoded: Tensor) -> None:
+    """Refuses pictures of two sizes.
+
+    Raises:
+        SedicError: what is wrong, and what helps.
+    """
+    (high, wide), (height, width) = original.shape[1:3], decoded.shape[1:3]
+    if (high, wide) != (height, width):
+        cells = 0 <= height - high < CELL and 0 <= width - wide < CELL
+        help = "a VAE decodes whole cells: cut it to the original's size with Image Crop, x and y 0" if cells else (
+            "they must have the same size"
+        )  # fmt: skip
+        raise SedicError(f"The decoded picture is {width}×{height}, the original {wide}×{high}; {help}.")
 
 
 def rounded(figures: dict[str, float | None]) -> dict[str, float | None]:

@@ -19,8 +19,9 @@ from ..sedic.restoration.stages import FINAL_STAGE
 from ..sedic.restoration.starts import low_frequencies
 from .comfy_denoiser import stage_sampler, with_gradients
 from .images import kept_for_window
+from .latents import of_picture, over_canvas
 from .pictures import Part, together
-from .said import says
+from .said import joined, says
 from .schema import advanced, schema
 from .sockets import FusionSocket, GuidanceSocket, TrajectorySocket
 from .stage import Handling, Sampling, native_size, pass_through, run_stage
@@ -148,13 +149,15 @@ class ORAGSampler(io.ComfyNode):
 
         def restored(part: Part) -> tuple[Any, Any, Tensor]:
             own, guided, fused = part.of(image, "pictures"), part.steering(guidance), part.steering(fusion)
+            fused = over_canvas(fused, own, vae)
             if any(one is not None and not one.mask.any() for one in (guided, fused)):
-                return pass_through(model, vae, own, fused)
+                latent, before, picture = pass_through(model, vae, own, fused)
+                return {"samples": of_picture(latent["samples"], own, vae)}, before, picture
             latent, trajectory, picture = run_stage(
                 model, part.conditioning(positive), part.conditioning(negative), vae, own, sampling, own, control_net,
                 guided, fused, handling=replace(handling, picture=part.index), colors=part.reference(colors),
             )  # fmt: skip
-            return {"samples": latent}, trajectory, picture
+            return {"samples": of_picture(latent, own, vae)}, trajectory, picture
 
         parts = [restored(Part(index, len(image), handling.note)) for index in range(len(image))]
         latent_format = model.get_model_object("latent_format")
@@ -217,13 +220,16 @@ class GlobalRestore(io.ComfyNode):
                 sampling, part.of(hint, "references"), control_net, around=around,
                 handling=replace(handling, picture=part.index), colors=part.reference(colors), keep=False,
             )  # fmt: skip
-            latents.append(latent)
+            latents.append(of_picture(latent, image, vae))
             pictures.append(picture)
         restored = torch.cat(pictures)
         before = ("restored so far", image) if reference is None else ("reference", reference)
-        compared = [kept_for_window(picture, name) for name, picture in (before, ("restored", restored))]
-        said = says("\n".join(handling.notes), compare=compared)
-        return io.NodeOutput(restored, {"samples": torch.cat(latents)}, ui=said)
+        said = []
+        for part in (Part(index, len(image), handling.note) for index in range(len(image))):
+            pair = before, ("restored", restored)
+            compared = [kept_for_window(part.of(pictures, "pictures"), name) for name, pictures in pair]
+            said.append(says("\n".join(handling.notes), compare=compared))
+        return io.NodeOutput(restored, {"samples": torch.cat(latents)}, ui=joined(said))
 
 
 class ORAGSamplerSelect(io.ComfyNode):

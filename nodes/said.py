@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy_api.latest import ui
+from comfy_execution.utils import get_executing_context
 
 from .server import Graph, running_node, running_server
 
 MOST_KEPT = 1000
-_kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+_kept: OrderedDict[str, tuple[tuple[str, str], dict[str, Any]]] = OrderedDict()
 
 
 class Said(ui.PreviewText):
@@ -55,18 +56,34 @@ def says(
     said = {"text": text if told is None else told, "target": target, "compare": list(compare)}
     said["parts"] = [{"name": name, "bytes": size} for name, size in (parts or {}).items()]
     answer = Said(text, said, shown)
-    running = running_node()
-    if running is not None:
+    running, context = running_node(), get_executing_context()
+    if running is not None and context is not None:
         node, graph = running
-        _kept[contents(graph)[node]] = answer.as_dict()
-        while len(_kept) > MOST_KEPT:
-            _kept.popitem(last=False)
+        _keep(contents(graph)[node], (context.prompt_id, node), answer.as_dict())
     return answer
+
+
+def joined(shown: Sequence[Said | Mapping[str, Any]]) -> Said | Mapping[str, Any] | None:
+    """What is said of several pictures, one after the other, as the core joins it; of one as it is, None of nothing."""
+    if len(shown) == 1:
+        return shown[0]
+    parts = [dict(each) if isinstance(each, Mapping) else each.as_dict() for each in shown]
+    return {name: [entry for each in parts for entry in each[name]] for name in parts[0]} if parts else None
+
+
+def _keep(content: str, run: tuple[str, str], said: dict[str, Any]) -> None:
+    """Remembers what a node said; of a list of pictures it says something for each, in one run."""
+    before = _kept.pop(content, None)
+    if before is not None and before[0] == run:
+        said = {name: [*before[1].get(name, ()), *said[name]] for name in said}
+    _kept[content] = run, said
+    while len(_kept) > MOST_KEPT:
+        _kept.popitem(last=False)
 
 
 def said_before(nodes: Graph) -> dict[str, dict[str, Any]]:
     """What the nodes of a graph in API form said when they last ran on exactly this, by node."""
-    return {name: _kept[key] for name, key in contents(nodes).items() if key in _kept}
+    return {name: _kept[key][1] for name, key in contents(nodes).items() if key in _kept}
 
 
 def contents(nodes: Graph) -> dict[str, str]:

@@ -10,7 +10,20 @@ import pytest
 from PIL import Image
 
 from sedic.bitstream import SedicFile
-from sedic.demo import FILE, FILE_NAME, PHOTOGRAPH, PICTURE_NAME, PREFIX, SEMANTICS, mask_names, painted, place
+from sedic.demo import (
+    FILE,
+    FILE_NAME,
+    FOLDER_NAME,
+    PARTS,
+    PHOTOGRAPH,
+    PICTURE_NAME,
+    PREFIX,
+    SEMANTICS,
+    mask_names,
+    painted,
+    place,
+    place_folder,
+)
 from sedic.semantics import Semantics
 
 
@@ -46,5 +59,19 @@ def test_a_painted_mask_is_transparent_inside_and_keeps_the_picture_below() -> N
 
 
 def test_a_folder_that_takes_no_files_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="gone"):
-        place(tmp_path / "gone")
+    for placed in (place, place_folder):
+        with pytest.raises(OSError, match="gone"):
+            placed(tmp_path / "gone")
+
+
+def test_the_folder_holds_parts_of_several_sizes_and_keeps_what_is_there(tmp_path: Path) -> None:
+    assert FOLDER_NAME.startswith(PREFIX)
+    assert {path.stem for path in place_folder(tmp_path)} == {*PARTS}
+    sizes = set()
+    for path in (tmp_path / FOLDER_NAME).iterdir():
+        with Image.open(path) as image:
+            sizes.add(image.size)
+    assert len(sizes) == len(PARTS)
+    path.write_bytes(b"somebody's own")
+    assert place_folder(tmp_path) == []
+    assert path.read_bytes() == b"somebody's own"

@@ -49,7 +49,13 @@ def stage_sampler(
     ) -> Tensor:
         with torch.inference_mode(False), torch.no_grad():
             x, sigmas = x.clone(), sigmas.clone()
-            note = loop.setdefault("note", logging.warning)
+            told: set[str] = set()
+
+            def note(text: str) -> None:
+                if text not in told:  # guidance and fusion have the same mask, and say the same of it
+                    told.add(text)
+                    loop.get("note", logging.warning)(text)
+
             denoiser = ComfyDenoiser(model, extra_args, checkpoint, getattr(guidance, "prompt", None), note)
             guide, ready = guidance, fusion
             if guidance is not None:
@@ -71,7 +77,9 @@ def stage_sampler(
             # The stock sampler's own noise, so that an ancestral stage without guidance is its, bit for bit.
             fresh = partial(comfy.k_diffusion.sampling.default_noise_sampler, x, extra_args.get("seed"))
             try:
-                trajectory = restore(denoiser, x, sigmas, solver, guide, ready, noise, progress, fresh, **loop)
+                trajectory = restore(
+                    denoiser, x, sigmas, solver, guide, ready, noise, progress, fresh, **loop | {"note": note}
+                )
             except RuntimeError as error:
                 reason = no_way_back(error)
                 if guidance is None or reason is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from ...sedic.understanding.masks.grounding import BOX_THRESHOLD, TEXT_THRESHOLD
 from ...sedic.understanding.masks.locate import SEVERAL, Corners, locate, read_boxes
 from ...sedic.understanding.masks.overlay import overlay
 from ..images import heard, mask_for, to_image, to_mask, to_pixels
+from ..lists import each_picture, only
 from ..said import says
 from ..schema import advanced, schema
 from ..sockets import SemanticsSocket
@@ -35,11 +37,12 @@ class GroundedSAM(io.ComfyNode):
             node_id="SEDIC_GroundedSAM",
             search_aliases=("segment", "mask", "detect", "grounding dino", "segment anything"),
             says=True,
+            is_input_list=True,
             display_name="Grounded SAM (SEDIC)",
             category="SEDIC/encode",
             description="Gives every object its mask and drops objects that the picture does not show.",
             inputs=[
-                io.Image.Input("image", tooltip="The picture; of a batch, the first."),
+                io.Image.Input("image", tooltip="The picture; each of several by itself, with masks of its own."),
                 SemanticsSocket.Input("semantics", tooltip="The words, from LMM Textualize."),
                 io.Combo.Input(
                     "mode",
@@ -111,24 +114,33 @@ class GroundedSAM(io.ComfyNode):
                 ),
             ],
             outputs=[
-                SemanticsSocket.Output(display_name="semantics", tooltip="The objects that are there, with masks."),
-                io.Mask.Output(display_name="masks", tooltip="The masks as a batch, in the objects' order."),
-                io.Image.Output(display_name="preview", tooltip="The picture with masks, boxes and names over it."),
-                io.String.Output(display_name="notes", tooltip="What was dropped or is odd, a line each."),
+                SemanticsSocket.Output(
+                    display_name="semantics", tooltip="The objects that are there, with masks.", is_output_list=True
+                ),
+                io.Mask.Output(
+                    display_name="masks", tooltip="The masks as a batch, in the objects' order.", is_output_list=True
+                ),
+                io.Image.Output(
+                    display_name="preview",
+                    tooltip="The picture with masks, boxes and names over it.",
+                    is_output_list=True,
+                ),
+                io.String.Output(
+                    display_name="notes", tooltip="What was dropped or is odd, a line each.", is_output_list=True
+                ),
             ],
         )
 
     @classmethod
-    def validate_inputs(cls, detector: str, segmenter: str) -> bool | str:
-        """A model that is not there is told with its folder and source, instead of as a value not in a list."""
-        try:
-            DETECTORS.path(detector)
-            SEGMENTERS.path(segmenter)
-        except SedicError as error:
-            return str(error)
-        return True
+    def validate_inputs(cls, detector: Any) -> bool | str:
+        """A detector that is not there is told with its folder and source, instead of as a value not in a list.
+
+        The core reports one answer on every input that is named here: the segmenter is looked for when it is needed.
+        """
+        return DETECTORS.lacking(only(detector)) or True
 
     @classmethod
+    @each_picture("image", masks=("mask_1", "mask_2", "mask_3"))
     def execute(
         cls,
         image: Tensor,

@@ -13,6 +13,7 @@ from comfy import model_management
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP
 
+from ...sedic.errors import SedicError
 from ...sedic.understanding import checkpoints
 from ...sedic.understanding.masks import grounding, segment
 from ...sedic.understanding.words import local
@@ -71,6 +72,14 @@ class Kind:
         path = next((p for p in found if p.exists()), found[0])
         checkpoints.require(path, self.what, self.source)
         return path
+
+    def lacking(self, name: str | None) -> str:
+        """The sentence about a model that is not there; empty where it is, or where a wire will bring its name."""
+        try:
+            self.path(NONE if name is None else name)
+        except SedicError as error:
+            return str(error)
+        return ""
 
     def ready(self, name: str) -> Any:
         """The chosen model, loaded by ComfyUI onto its device; None for none.

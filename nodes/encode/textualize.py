@@ -18,6 +18,7 @@ from ...sedic.understanding.words import endpoints, local
 from ...sedic.understanding.words.memory import AnswerCache
 from ...sedic.understanding.words.textualize import provider_of, textualize, typed
 from ..images import heard, to_pixels
+from ..lists import each_picture, only
 from ..said import says
 from ..schema import advanced, schema
 from ..sockets import SemanticsSocket
@@ -48,11 +49,12 @@ class LMMTextualize(io.ComfyNode):
             node_id="SEDIC_LMMTextualize",
             search_aliases=("caption", "describe", "words", "prompt from image", "VLM"),
             says=True,
+            is_input_list=True,
             display_name="LMM Textualize (SEDIC)",
             category="SEDIC/encode",
             description="Describes a picture: its main objects, details of each, and the whole.",
             inputs=[
-                io.Image.Input("image", tooltip="The picture to describe; of a batch, the first."),
+                io.Image.Input("image", tooltip="The picture to describe; each of several by itself."),
                 io.Combo.Input(
                     "mode",
                     options=["typed", "endpoint", "local model", "embedded"],
@@ -132,23 +134,22 @@ class LMMTextualize(io.ComfyNode):
                 ),
             ],
             outputs=[
-                SemanticsSocket.Output(display_name="semantics", tooltip="The words; embedded brings masks, too.")
+                SemanticsSocket.Output(
+                    display_name="semantics", tooltip="The words; embedded brings masks, too.", is_output_list=True
+                )
             ],
         )
 
     @classmethod
-    def validate_inputs(cls, local_model: str = NONE) -> bool | str:
+    def validate_inputs(cls, local_model: Any = NONE) -> bool | str:
         """A model that is not there is told with its folder and source, instead of as a value not in a list."""
-        try:
-            DESCRIBERS.path(local_model)
-        except SedicError as error:
-            return str(error)
-        return True
+        return DESCRIBERS.lacking(only(local_model)) or True
 
     @classmethod
-    def fingerprint_inputs(cls, mode: str, endpoint: str, **_others: Any) -> str:
+    def fingerprint_inputs(cls, mode: Any, endpoint: Any, **_others: Any) -> str:
         """A profile that was written anew asks again, although no widget changed; never holds a key."""
-        if mode != "endpoint":
+        mode, endpoint = only(mode), only(endpoint)
+        if mode != "endpoint" or endpoint is None:
             return ""
         try:
             # Hashed, as ComfyUI writes it into pictures: an address may be nobody else's business.
@@ -157,6 +158,7 @@ class LMMTextualize(io.ComfyNode):
             return str(error)
 
     @classmethod
+    @each_picture("image")
     def execute(
         cls,
         image: Tensor,

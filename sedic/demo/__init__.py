@@ -24,6 +24,9 @@ FILE = Path(__file__).with_name("coffee.sedic")
 PREFIX = "sedic_"
 PICTURE_NAME = f"{PREFIX}{PHOTOGRAPH.name}"
 FILE_NAME = f"{PREFIX}{FILE.name}"
+FOLDER_NAME = f"{PREFIX}folder"
+# A folder of pictures of several sizes: parts of the photograph, as (left, top, right, bottom).
+PARTS = {"cup": (144, 8, 432, 328), "spoon": (304, 56, 496, 344)}
 
 
 def mask_names() -> list[str]:
@@ -47,12 +50,37 @@ def place(folder: Path) -> list[Path]:
     makers: dict[str, Callable[[], bytes]] = {PICTURE_NAME: PHOTOGRAPH.read_bytes, FILE_NAME: FILE.read_bytes}
     for name, row in zip(mask_names(), rows, strict=True):
         makers[name] = partial(painted, SEMANTICS.with_name(row["mask"]))
+    return _written(folder, makers)
+
+
+def place_folder(folder: Path) -> list[Path]:
+    """Puts a folder of the photograph's parts into ``folder``, as :func:`place` does.
+
+    Raises:
+        OSError: ``folder`` takes no files.
+    """
+    inside = folder / FOLDER_NAME
+    inside.mkdir(exist_ok=True)
+    return _written(inside, {f"{name}.png": partial(part, box) for name, box in PARTS.items()})
+
+
+def _written(folder: Path, makers: dict[str, Callable[[], bytes]]) -> list[Path]:
     missing = {folder / name: make for name, make in makers.items() if not (folder / name).exists()}
     for path, make in missing.items():
-        part = path.with_name(f"{path.name}.part")
-        part.write_bytes(make())
-        part.replace(path)  # in one step, so that nobody reads half a file
+        beside = path.with_name(f"{path.name}.part")
+        beside.write_bytes(make())
+        beside.replace(path)  # in one step, so that nobody reads half a file
     return [*missing]
+
+
+def part(box: tuple[int, int, int, int]) -> bytes:
+    """A part of the photograph (PNG)."""
+    from PIL import Image
+
+    data = io.BytesIO()
+    with Image.open(PHOTOGRAPH) as photograph:
+        photograph.crop(box).save(data, "PNG")
+    return data.getvalue()
 
 
 def painted(mask: Path) -> bytes:

@@ -200,7 +200,7 @@ def test_the_core_knows_inputs_for_the_few_and_newer_ones_other_names_and_order_
 
 
 def test_the_window_listens_to_every_node_that_speaks(pack, repository) -> None:
-    rooms = ("encode", "bitstream", "quality", "steering", "restore", "models")
+    rooms = ("encode", "folder", "bitstream", "quality", "steering", "restore", "models")
     listed = re.findall(r'"(\w+)"', re.search(r"SPEAKERS = .*?;", script(repository, "said"), re.DOTALL)[0])
     speaking = set()
     for room in rooms:

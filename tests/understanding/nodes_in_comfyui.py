@@ -65,9 +65,9 @@ def main():
     result["shapes"] = [list(batch.shape), list(preview.shape), [list(o.mask.shape) for o in found.objects]]
     result["nothing"] = told(lambda: masks.execute(**{**shared, "mode": "masks"}))
     result["no detector"] = told(lambda: masks.execute(**{**shared, "mode": "models"}))
-    result["missing"] = masks.validate_inputs("groundingdino_swint_ogc.pth", "none")
-    result["way out"] = masks.validate_inputs("../../secret.pth", "none")
-    result["there"] = masks.validate_inputs("small-dino", "other-sam.pth")
+    result["missing"] = masks.validate_inputs("groundingdino_swint_ogc.pth")
+    result["way out"] = masks.validate_inputs(["../../secret.pth"])
+    result["there"] = [masks.validate_inputs(each) for each in ("small-dino", (None,))]
 
     models = {**shared, "mode": "models", "detector": "small-dino", "segmenter": "small-sam"}
     # The small models are random: only a threshold says whether they find something.

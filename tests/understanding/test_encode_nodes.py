@@ -104,7 +104,7 @@ def test_what_is_missing_is_told(ran):
     assert "needs a detector" in ran["no detector"]
     for part in ("groundingdino_swint_ogc.pth", "grounding-dino", "github.com/IDEA-Research"):
         assert part in ran["missing"]
-    assert ran["there"] is True
+    assert ran["there"] == [True, True]
 
 
 def test_a_model_name_is_no_way_out_of_the_models_folder(ran):

@@ -11,7 +11,7 @@ const NAME = "sedic said";
 // Nodes that say something; those whose schema in Python says so.
 const SPEAKERS = new Set(
   ["ReferenceEncode", "LMMTextualize", "GroundedSAM", "PackBitstream", "SaveBitstream", "LoadBitstream"]
-    .concat(["UnpackBitstream", "ORAGSampler", "GlobalRestore", "QualityReport"])
+    .concat(["UnpackBitstream", "ORAGSampler", "GlobalRestore", "QualityReport", "LoadFolder"])
     .map((name) => `SEDIC_${name}`),
 );
 const MOST_HEIGHT = 200; // of words that make a node grow; more is scrolled, or seen in a node that a person makes larger
@@ -23,11 +23,14 @@ class Said {
     this.node = node;
     this.most = MOST_HEIGHT;
     this.standing = element("div", { className: "standing", hidden: true, attributes: { role: "status" } });
+    this.choice = element("select", { className: "which", hidden: true, ariaLabel: "Which of the pictures" });
+    this.choice.addEventListener("change", () => this.say(this.all[this.choice.selectedIndex]));
     this.words = element("div", { className: "words", hidden: true });
     this.below = element("div", { className: "below", hidden: true });
-    this.stack = element("div", { className: "stack" }, this.standing, this.words, this.below);
+    this.stack = element("div", { className: "stack" }, this.standing, this.choice, this.words, this.below);
     this.box = element("div", { className: "sedic-said", hidden: true }, this.stack);
     keepEvents(this.box, "wheel", "dblclick");
+    keepEvents(this.choice, "pointerdown", "pointermove", "pointerup");
     const room = { getMinHeight: () => this.height(), getMaxHeight: () => (this.silent ? 0 : undefined) };
     addElement(node, NAME, this.box, room);
     new ResizeObserver(() => this.grow()).observe(this.stack);
@@ -41,10 +44,19 @@ class Said {
   height() {
     if (this.silent) return 0;
     if (!this.stack.offsetHeight) return this.known ?? 40; // not drawn yet
-    const above = this.words.offsetHeight + (this.below.querySelector(".sedic-bar")?.offsetHeight ?? 0);
+    const above = this.words.offsetHeight + this.choice.offsetHeight + (this.below.querySelector(".sedic-bar")?.offsetHeight ?? 0);
     const compares = this.box.classList.contains("compares");
     this.known = compares ? COMPARE_HEIGHT + above : Math.min(this.stack.offsetHeight + 16, this.most);
     return this.known;
+  }
+
+  // Of several pictures a node says something of each: one is shown, the others can be chosen.
+  sayAll(all) {
+    this.all = all;
+    const options = all.map((_, place) => element("option", {}, `${place + 1} of ${all.length}`));
+    this.choice.replaceChildren(...options);
+    this.choice.hidden = all.length < 2;
+    this.say(all[0]);
   }
 
   say({ text = "", parts = [], target = 0, compare = [] }) {
@@ -90,10 +102,11 @@ function holdsSpeakers(node) {
 
 // Shows what a node's output says, if anything.
 export function speak(node, output) {
-  const said = output?.sedic_said?.[0] ?? (output?.text && { text: [output.text].flat().join("\n") });
-  if (!said) return;
-  const silent = !said.text && !said.parts?.length && !(said.compare?.length > 1);
-  if (!silent || voices.has(node)) voice(node).say(said);
+  const text = output?.text && [{ text: [output.text].flat().join("\n") }];
+  const all = output?.sedic_said?.length ? output.sedic_said : text;
+  if (!all) return;
+  const silent = all.every((said) => !said.text && !said.parts?.length && !(said.compare?.length > 1));
+  if (!silent || voices.has(node)) voice(node).sayAll(all);
 }
 
 // Shows where a running node stands; with no text, that it does not run.

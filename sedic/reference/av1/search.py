@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from threading import Event
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from ...progress import tell
 from . import stream
 
 _MAX_CODED_PIXELS = 1 << 21  # keeps the search within a minute whatever the picture
 _SLOPE = -0.055  # of the logarithm of the bytes for each coarser quantiser, near enough to land two steps away
 _SHRINKING = 0.6  # the factor grows with that power of the bytes that it has to save
+_WHAT = "AV1, search"
+_LOOK = 0.1  # seconds, after which whoever watches is told again, and may have had enough
 _FULL, _TRIES = 0.985, 4  # a share of the budget that is good enough, and tries to get there
 
 
@@ -43,6 +48,8 @@ def best_within(image: np.ndarray, budget: int, search_speed: int, rounds: Seque
     Args:
         search_speed: libaom's speed where all shrinking factors are compared.
         rounds: what follows, each with the best of the one before.
+
+    Whoever watches (``progress.py``) is told often, and ends the search by raising, as Ctrl-C does.
     """
     original = Image.fromarray(image)
     found = sorted(_search(original, image, budget, search_speed), reverse=True)
@@ -50,7 +57,7 @@ def best_within(image: np.ndarray, budget: int, search_speed: int, rounds: Seque
         return b""
     best = found[0]
     # libaom on one thread each: pictures this small give it no work for more
-    with ThreadPoolExecutor(2) as threads:
+    with _threads() as (run, over):
         for speed, scales, fill, tunings in rounds:
             tasks = [
                 (f, tuning, f.quantiser - finer)
@@ -58,12 +65,32 @@ def best_within(image: np.ndarray, budget: int, search_speed: int, rounds: Seque
                 for tuning in tunings
                 for finer in range(1 + fill)
             ]
-            again = partial(_fill if fill else _refine, original, image, budget, speed)
-            finals = [f for f in threads.map(again, tasks) if f]
+            again = partial(_fill if fill else _refine, original, image, budget, speed, over)
+            finals = [f for f in run(again, tasks) if f]
             # what does not fit any more is left out; where nothing does, the faster encoder's payload remains
             best = max([best, *finals])
             found = sorted(finals, reverse=True) or found
     return best.data
+
+
+@contextmanager
+def _threads() -> Iterator[tuple[Callable[..., list[_Found | None]], Event]]:
+    """Two threads: what maps tasks on them, and the event by which their work is told that nobody wants it any more."""
+    threads, over = ThreadPoolExecutor(2), Event()
+
+    def run(work: Callable[[tuple[_Found, str, int]], _Found | None], tasks: Sequence[Any]) -> list[_Found | None]:
+        futures = [threads.submit(work, task) for task in tasks]
+        while waiting := wait(futures, _LOOK).not_done:
+            tell(_WHAT, len(futures) - len(waiting), len(futures))
+        tell(_WHAT, len(futures), len(futures))
+        return [future.result() for future in futures]
+
+    try:
+        yield run, over
+    finally:
+        # One picture that libaom codes at this moment is not waited for.
+        over.set()
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, order=True)
@@ -87,7 +114,8 @@ def _search(original: Image.Image, image: np.ndarray, budget: int, speed: int) -
     best = -math.inf
     worse = 0
     start = 38
-    for scale in reversed(stream.SCALES):
+    for done, scale in enumerate(reversed(stream.SCALES)):
+        tell(_WHAT, done, len(stream.SCALES))
         width, height = stream.coded_size(original.size, scale)
         if found and width * height > _MAX_CODED_PIXELS:
             break
@@ -104,10 +132,11 @@ def _search(original: Image.Image, image: np.ndarray, budget: int, speed: int) -
         if worse == 2:
             break
         start = quantiser
+    tell(_WHAT, len(stream.SCALES), len(stream.SCALES))
     return found
 
 
-def _fit(code: Callable[[int], bytes], budget: int, start: int) -> tuple[int, bytes]:
+def _fit(code: Callable[[int], bytes], budget: int, start: int, over: Event | None = None) -> tuple[int, bytes]:
     """The finest quantiser (0..63) whose bytes fit, and the bytes; (64, b"") where none does.
 
     Bytes fall with the quantiser, but for noise of a byte or two, about exponentially: each step goes where the known
@@ -117,7 +146,7 @@ def _fit(code: Callable[[int], bytes], budget: int, start: int) -> tuple[int, by
     known: dict[int, float] = {}  # logarithms of bytes / budget
     fitting = b""
     guess = start
-    while coarse - fine > 1:
+    while coarse - fine > 1 and not (over and over.is_set()):
         data = code(guess)
         known[guess] = math.log(len(data) / max(1, budget))
         if known[guess] > 0:
@@ -134,17 +163,17 @@ def _fit(code: Callable[[int], bytes], budget: int, start: int) -> tuple[int, by
 
 
 def _refine(
-    original: Image.Image, image: np.ndarray, budget: int, speed: int, task: tuple[_Found, str, int]
+    original: Image.Image, image: np.ndarray, budget: int, speed: int, over: Event, task: tuple[_Found, str, int]
 ) -> _Found | None:
     """What was found, at a slower ``speed``, with a tuning and a first quantiser; None: nothing fits."""
     found, tuning, start = task
     shrunk = stream.shrink(original, found.scale)
-    quantiser, data = _fit(partial(stream.code, shrunk, found.scale, speed, tuning), budget, start)
+    quantiser, data = _fit(partial(stream.code, shrunk, found.scale, speed, tuning), budget, start, over)
     return _Found(_psnr_of(data, image), found.scale, quantiser, data) if data else None
 
 
 def _fill(
-    original: Image.Image, image: np.ndarray, budget: int, speed: int, task: tuple[_Found, str, int]
+    original: Image.Image, image: np.ndarray, budget: int, speed: int, over: Event, task: tuple[_Found, str, int]
 ) -> _Found | None:
     """What was found, shrunk as little as its budget allows at a quantiser, with a tuning; None: nothing fits."""
     found, tuning, quantiser = task
@@ -153,6 +182,8 @@ def _fill(
     parts = min(255, stream.in_parts(found.scale))
     fine, coarse, fitting, best = stream.PARTS - 1, 256, b"", 0  # does not fit; fits
     for _ in range(_TRIES):
+        if over.is_set():
+            break
         data = stream.write(original, parts, speed, tuning, quantiser)
         used = len(data) / max(1, budget)
         if used <= 1:
