@@ -190,7 +190,7 @@ class Contents:
             parts.append(repr((name, _name(layer), stored)).encode())
             parts += [self.of(buffer) for buffer in layer._buffers.values() if buffer is not None]
             parts += [self.of(hook) for table in _HOOKS for hook in (getattr(layer, table, None) or {}).values()]
-            if "forward" in vars(layer):
+            if "forward" in vars(layer) and not isinstance(layer, torch._dynamo.OptimizedModule):
                 parts.append(self.of(vars(layer)["forward"]))
         return _joined("network", parts)
 
