@@ -25,7 +25,8 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from . import checkpoints
-from .comfyui import ComfyUIError, find
+from .comfyui import find
+from .errors import HeadlessError
 from .in_process import load_comfyui, load_pack
 from .meter import Cost, counted, timed
 
@@ -224,7 +225,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         comfyui = find()
-    except ComfyUIError as error:
+    except HeadlessError as error:
         print(error, file=sys.stderr)
         return 1
     if comfyui is None:

@@ -26,7 +26,7 @@ from .said import joined
 Wired = Mapping[str, Sequence[Any]]
 
 
-def each_picture(*pictures: str, masks: Sequence[str] = ()) -> Callable[[Callable[..., io.NodeOutput]], Any]:
+def each_picture(*pictures: str, masks: Sequence[str] = (), boxes: Sequence[str] = ()) -> Callable[[Callable[..., io.NodeOutput]], Any]:
     """Makes ``execute`` of one picture that of a node with ``is_input_list`` and outputs that are lists.
 
     Called with plain values, as from a script, for one picture, it is what it was.
@@ -34,6 +34,7 @@ def each_picture(*pictures: str, masks: Sequence[str] = ()) -> Callable[[Callabl
     Args:
         pictures: inputs of IMAGE, of which a batch is as many pictures.
         masks: inputs of MASK, of which a batch of as many as there are pictures is one for each.
+        boxes: inputs of BOUNDING_BOX, which for several pictures are a list of lists, one for each.
     """
 
     def of_several(one: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutput]:
@@ -42,7 +43,7 @@ def each_picture(*pictures: str, masks: Sequence[str] = ()) -> Callable[[Callabl
             lists = not values and all(isinstance(entries, (list, tuple)) for entries in wired.values())
             given = inspect.signature(one).bind_partial(cls, *values, **wired).arguments
             entries = {name: value if lists else [value] for name, value in given.items() if name != "cls"}
-            rows = paired(entries, pictures, masks)
+            rows = paired(entries, pictures, masks, boxes)
             outputs, bar = [], comfy.utils.ProgressBar(len(rows))
             for place, row in enumerate(rows, 1):
                 stop_if_cancelled()
@@ -66,7 +67,9 @@ def stop_if_cancelled(*_told: Any) -> None:
     model_management.throw_exception_if_processing_interrupted()
 
 
-def paired(wired: Wired, pictures: Sequence[str] = (), masks: Sequence[str] = ()) -> list[dict[str, Any]]:
+def paired(
+    wired: Wired, pictures: Sequence[str] = (), masks: Sequence[str] = (), boxes: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """The inputs of each picture: its own where there is one for each, the same where there is one for all.
 
     Raises:
@@ -78,10 +81,9 @@ def paired(wired: Wired, pictures: Sequence[str] = (), masks: Sequence[str] = ()
             raise SedicError(f"Nothing comes through {name}: the list or batch that is wired there is empty.")
     longest = max(each, key=lambda name: len(each[name]))
     count = len(each[longest])
-    for name in masks:
-        parts = apart(each.get(name, []), 3)
-        if len(parts) == count:
-            each[name] = parts
+    split = {name: apart(each.get(name, []), 3) for name in masks}
+    split |= {name: [row for entry in each.get(name, []) for row in _lists_in(entry)] for name in boxes}
+    each |= {name: parts for name, parts in split.items() if len(parts) == count}
     for name, entries in each.items():
         if len(entries) not in (1, count):
             raise SedicError(
@@ -103,6 +105,12 @@ def apart(entries: Sequence[Any], dimensions: int) -> list[Any]:
         batch = isinstance(entry, Tensor) and entry.ndim == dimensions
         parts += entry.split(1) if batch and len(entry) else [] if batch else [entry]
     return parts
+
+
+def _lists_in(entry: Any) -> list[Any]:
+    """A list of lists as its lists; anything else is one of itself."""
+    nested = isinstance(entry, (list, tuple)) and len(entry) and isinstance(entry[0], (list, tuple))
+    return [*entry] if nested else [entry]
 
 
 def together(outputs: Sequence[io.NodeOutput]) -> io.NodeOutput:

@@ -28,6 +28,7 @@ from .stage import Handling, Sampling, native_size, pass_through, run_stage
 
 DEFAULTS = Settings()
 UNGUIDABLE = ("stop", "go on")
+AROUND = {"noise": None, "low frequencies": low_frequencies, "noised picture": lambda latent: latent}
 
 
 def sampling_inputs(steps: int, cfg: float) -> list[Any]:
@@ -211,13 +212,12 @@ class GlobalRestore(io.ComfyNode):
         sampling = Sampling(
             seed, FINAL_STAGE, steps, cfg, sampler, scheduler, strength, start_strength if noised else 1.0
         )
-        around = {"noise": None, "low frequencies": low_frequencies, "noised picture": lambda latent: latent}[start]
         handling, colors = Handling(working_size, pictures=len(image)), colors_of(reference, color_fix, image)
         latents, pictures = [], []
         for part in (Part(index, len(image), handling.note) for index in range(len(image))):
             latent, _, picture = run_stage(
                 model, part.conditioning(positive), part.conditioning(negative), vae, part.of(image, "pictures"),
-                sampling, part.of(hint, "references"), control_net, around=around,
+                sampling, part.of(hint, "references"), control_net, around=AROUND[start],
                 handling=replace(handling, picture=part.index), colors=part.reference(colors), keep=False,
             )  # fmt: skip
             latents.append(of_picture(latent, image, vae))

@@ -10,3 +10,5 @@ BitstreamSocket = io.Custom("SEDIC_BITSTREAM")  # sedic.bitstream.SedicFile
 TrajectorySocket = io.Custom("SEDIC_TRAJECTORY")  # sedic.restoration.stages.Trajectory
 GuidanceSocket = io.Custom("SEDIC_GUIDANCE")  # sedic.restoration.guidance.Guidance
 FusionSocket = io.Custom("SEDIC_FUSION")  # sedic.restoration.fusion.Fusion
+# ComfyUI's own, which older cores do not know: there nothing can be wired to it.
+BoundingBoxSocket = io.Custom("BOUNDING_BOX")  # a box, a list of boxes, or one such list for each picture

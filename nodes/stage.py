@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import comfy.latent_formats
+import comfy.ldm.modules.attention
 import comfy.model_base
 import comfy.model_management
 import comfy.sample
@@ -24,6 +25,7 @@ from ..sedic.restoration.solvers import solver_named
 from ..sedic.restoration.starts import pad_to_multiple, stage_seed
 from .comfy_denoiser import GradientError, stage_sampler, with_gradients
 from .progress import Teller
+from .remembered import STAGES, Restored
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
               control_net: Any = None, guidance: Guidance | None = None, fusion: Fusion | None = None,
               around: Any = None, handling: Handling | None = None, colors: Tensor | None = None,
               **loop: Any) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
-    """Samples one stage of one picture; (latent, trajectory, picture of ``image``'s size).
+    """One stage of one picture, sampled unless it was on the same inputs; (latent, trajectory, picture of its size).
 
     ``around`` makes the latent around which the noise lies from the picture's (None: 0, pure noise); ``colors`` is the
     IMAGE of its size whose coarse colours the result gets; ``loop`` goes to :func:`~sedic.restoration.stages.restore`.
@@ -82,6 +84,31 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
         SedicError: the model cannot be guided, or memory is full; says what to do.
     """
     handling = handling or Handling()
+    sigmas = noise_levels(model, sampling)
+    inputs = {
+        "model": model, "positive": positive, "negative": negative, "vae": vae, "image": image, "sampling": sampling,
+        "hint": hint, "control_net": control_net, "guidance": guidance, "fusion": fusion, "around": around,
+        "size": handling.working_size, "checkpointing": handling.checkpointing, "go on": handling.go_on,
+        "colors": colors, "loop": loop, "sigmas": sigmas, "solver": solver_named(sampling.sampler),
+        "attention": comfy.ldm.modules.attention.optimized_attention,  # which some nodes replace for everybody
+    }  # fmt: skip
+
+    def sample() -> Restored:
+        own = replace(handling, notes=[])
+        results = sample_stage(model, positive, negative, vae, image, sampling, sigmas, hint, control_net, guidance,
+                               fusion, around, own, colors, **loop)  # fmt: skip
+        return Restored(*results, tuple(own.notes))
+
+    restored = STAGES.restored(inputs, sample)
+    handling.notes.extend(text for text in restored.notes if text not in handling.notes)
+    return restored.latent, restored.trajectory, restored.picture
+
+
+def sample_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, sampling: Sampling,
+                 sigmas: Tensor, hint: Tensor, control_net: Any, guidance: Guidance | None, fusion: Fusion | None,
+                 around: Any, handling: Handling, colors: Tensor | None, **loop: Any,
+                 ) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
+    """:func:`run_stage` on these noise levels, sampled in any case."""
     size = handling.working_size or native_size(model)
     vae = OnceEncoded(vae)
     height, width = image.shape[1:3]
@@ -98,8 +125,7 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
         fusion = replace(
             fusion, mask=on_canvas(fusion.mask, image), previous=previous_latent(fusion.previous, vae, image)
         )
-    seed, sigmas = stage_seed(sampling.seed, sampling.stage), noise_levels(model, sampling)
-    steps = len(sigmas) - 1
+    seed, steps = stage_seed(sampling.seed, sampling.stage), len(sigmas) - 1
     preview = latent_preview.prepare_callback(model, steps * handling.pictures)
     before = handling.picture * steps  # one bar for the pictures of a batch
     teller = Teller(steps, 0 if guidance is None else guidance.settings.updates)

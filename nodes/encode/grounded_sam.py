@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ...sedic.errors import SedicError
-from ...sedic.semantics import Semantics
+from ...sedic.semantics import SceneObject, Semantics
 from ...sedic.understanding.embedded.look import GUESS, known
 from ...sedic.understanding.embedded.view import View
 from ...sedic.understanding.masks.grounding import BOX_THRESHOLD, TEXT_THRESHOLD
@@ -21,7 +22,8 @@ from ..images import heard, mask_for, to_image, to_mask, to_pixels
 from ..lists import each_picture, only
 from ..said import says
 from ..schema import advanced, schema
-from ..sockets import SemanticsSocket
+from ..sockets import BoundingBoxSocket, SemanticsSocket
+from .boxes import corners_of
 from .models import DETECTORS, NONE, SEGMENTERS, logged
 
 Masks = list[np.ndarray | None]
@@ -46,10 +48,11 @@ class GroundedSAM(io.ComfyNode):
                 SemanticsSocket.Input("semantics", tooltip="The words, from LMM Textualize."),
                 io.Combo.Input(
                     "mode",
-                    options=["auto", "masks", "boxes", "models", "embedded"],
+                    options=["auto", "masks", "boxes", "models", "embedded", "detected"],
                     default="auto",
                     tooltip="auto: for each object its mask, else its box, else the models. The others use one alone. "
-                    "embedded: the pack's own small eyes, which know everyday names.",
+                    "embedded: the pack's own small eyes, which know everyday names. detected: masks that another node "
+                    "looked for; an object whose mask is empty is dropped.",
                 ),
                 io.Combo.Input(
                     "detector",
@@ -112,6 +115,11 @@ class GroundedSAM(io.ComfyNode):
                         tooltip="Several boxes of one name. merge: all make one mask. best: the surest alone.",
                     )
                 ),
+                BoundingBoxSocket.Input(
+                    "bounding_boxes",
+                    optional=True,
+                    tooltip="Boxes of ComfyUI's own nodes in the objects' order, for objects without a line in boxes.",
+                ),
             ],
             outputs=[
                 SemanticsSocket.Output(
@@ -140,7 +148,7 @@ class GroundedSAM(io.ComfyNode):
         return DETECTORS.lacking(only(detector)) or True
 
     @classmethod
-    @each_picture("image", masks=("mask_1", "mask_2", "mask_3"))
+    @each_picture("image", masks=("mask_1", "mask_2", "mask_3"), boxes=("bounding_boxes",))
     def execute(
         cls,
         image: Tensor,
@@ -156,6 +164,7 @@ class GroundedSAM(io.ComfyNode):
         box_threshold: float = BOX_THRESHOLD,
         text_threshold: float = TEXT_THRESHOLD,
         several: str = SEVERAL[0],
+        bounding_boxes: Any = None,
     ) -> io.NodeOutput:
         """Finds the masks; the node shows them over the picture, and what was dropped."""
         count = len(semantics.objects)
@@ -164,12 +173,16 @@ class GroundedSAM(io.ComfyNode):
         notes: list[str] = []
         with heard(notes):
             pixels = to_pixels(image)
-            if mode in ("auto", "masks"):
+            if mode in ("auto", "masks", "detected"):
                 given = _given((mask_1, mask_2, mask_3), masks, (pixels.shape[0], pixels.shape[1]))
-        if mode not in ("auto", "masks"):
+        if mode == "detected":
+            semantics, given = _found(semantics, given, notes)
+            count = len(semantics.objects)
+        elif mode not in ("auto", "masks"):
             semantics = replace(semantics, objects=tuple(replace(o, mask=None) for o in semantics.objects))
         if mode in ("auto", "boxes"):
-            corners = read_boxes(boxes)
+            with heard(notes):
+                corners = _joined(read_boxes(boxes), corners_of(bounding_boxes))
         for what, row in (("masks", given), ("boxes", corners)):
             if any(entry is not None for entry in row[count:]):
                 notes.append(f"{len(row)} {what} for {count} objects: those after the last object are not used.")
@@ -183,7 +196,7 @@ class GroundedSAM(io.ComfyNode):
             finder, box_threshold = View(pixels), GUESS
             semantics, strange = known(semantics)
             notes += strange
-        outliner = SEGMENTERS.ready(segmenter) if wanted and mode != "masks" else None
+        outliner = SEGMENTERS.ready(segmenter) if wanted and mode not in ("masks", "detected") else None
         found = locate(pixels, semantics, finder, outliner, given, corners, box_threshold, text_threshold, several)
         notes += found.notes
         objects = found.semantics.objects
@@ -206,6 +219,25 @@ def _given(own: tuple[Tensor | None, ...], batch: Tensor | None, size: tuple[int
         if mask is not None:
             result[j] = mask_for(mask, size, f"mask_{j + 1}")
     return result
+
+
+def _found(semantics: Semantics, masks: Masks, notes: list[str]) -> tuple[Semantics, Masks]:
+    """The objects that another node has found, with their masks; the others are hallucinations."""
+    kept: list[tuple[SceneObject, np.ndarray]] = []
+    for o, mask in zip_longest(semantics.objects, masks):
+        if o is not None and mask is not None and mask.any():
+            kept.append((o, mask))
+        elif o is not None:
+            notes.append(f"Hallucination: {o.name!r} is nowhere in the picture (its mask is empty), dropped.")
+        elif mask is not None and mask.any():
+            notes.append(f"{len(masks)} masks for {len(semantics.objects)} objects: those after the last are not used.")
+            break
+    return replace(semantics, objects=tuple(o for o, _ in kept)), [mask for _, mask in kept]
+
+
+def _joined(typed: list[Corners | None], wired: list[Corners | None]) -> list[Corners | None]:
+    """Each object's box: the typed one, else the one that comes through the wire."""
+    return [own or other for own, other in zip_longest(typed, wired)]
 
 
 def _lacking(semantics: Semantics, masks: Masks, corners: list[Corners | None]) -> set[str]:

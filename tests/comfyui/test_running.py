@@ -19,6 +19,8 @@ from sedic.demo import PHOTOGRAPH
 from .scene import sample
 
 STEPS = 2
+TYPED = "cup: a dark red cup\nsaucer: a dark red saucer\nspoon: {}\noverall: a cup of coffee on a wooden table"
+STAGES = {"Sample object 1", "Sample object 2", "Sample object 3", "Restore the whole"}
 
 
 @pytest.fixture
@@ -45,6 +47,18 @@ def test_changing_the_third_object_runs_again_from_its_stage_on_each_with_its_ow
     bar = [(r.title, r.step, r.steps) for r in reports if r.steps and r.title.startswith(("Sample", "Restore"))]
     each = [(1, STEPS), (STEPS, STEPS)]
     assert bar == [(name, *at) for name in ("Sample object 3", "Restore the whole") for at in each]
+
+
+def test_new_words_for_the_third_object_sample_its_stage_and_the_last_one_alone(client: Client, graph: dict) -> None:
+    """The file changes, and every node behind it runs: but the first two stages are on what they were on before."""
+    runs = []
+    for words in ("a spoon of dull steel", "a small spoon of bright silver"):
+        set_input(graph, "Textualize.text=" + TYPED.format(words))
+        reports: list[Progress] = []
+        ran = {title(graph, node) for node in client.run(graph, reports.append).seconds}
+        sampled = {r.title for r in reports if r.steps and r.title.startswith(("Sample", "Restore"))}
+        runs.append((ran & STAGES, sampled))
+    assert runs == [(STAGES, STAGES), (STAGES, {"Sample object 3", "Restore the whole"})]
 
 
 def test_interrupt_stops_within_one_step_and_the_next_run_is_as_ever(client: Client, graph: dict) -> None:

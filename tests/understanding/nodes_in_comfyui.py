@@ -34,6 +34,8 @@ sys.modules["some_other_name"] = pack
 encode = importlib.import_module("some_other_name.nodes.encode")
 SedicError = importlib.import_module("some_other_name.sedic.errors").SedicError
 
+BOX = {"x": 10, "y": 20, "width": 40, "height": 50}  # as ComfyUI's own nodes give them
+
 
 def told(call):
     """The sentence of the error that ``call`` ends in."""
@@ -83,6 +85,14 @@ def main():
     given = {**shared, "mode": "auto", "boxes": "-\n", "mask_1": left, "masks": batch}
     result["batch"] = [float(m.mean()) for m in masks.execute(**given).args[1]]
     result["too many"] = masks.execute(**{**given, "masks": torch.ones(4, 90, 120)}).args[3]
+    boxed = {**shared, "mode": "boxes", "bounding_boxes": [[BOX, BOX | {"x": 70}], []]}
+    wired = masks.execute(**boxed)
+    typed_boxes = masks.execute(**{**boxed, "boxes": "10 20 50 70\n70 20 110 70", "bounding_boxes": None})
+    result["boxes"] = [bool((wired.args[1] == typed_boxes.args[1]).all()), wired.args[3], told(
+        lambda: masks.execute(**{**boxed, "bounding_boxes": [{"x": 1}]}))]  # fmt: skip
+    nowhere = {**shared, "mode": "detected", "mask_1": torch.zeros(1, 90, 120), "mask_2": left}
+    found, _, _, notes = masks.execute(**nowhere).args
+    result["detected"] = [[o.name for o in found.objects], notes]
     result["odd"] = odd(masks, shared)
     result["fused"] = fused()
     seen = words.execute(mode="embedded", text="", **{**say, "image": torch.full((1, 90, 120, 3), 0.4)})

@@ -40,7 +40,7 @@ def test_every_input_has_a_tooltip_and_none_takes_a_key(ran):
     order = ran["info"]["SEDIC_GroundedSAM"]["input_order"]
     assert order["required"] == ["image", "semantics", "mode", "detector", "segmenter", "boxes"]
     assert order["optional"][:3] == ["mask_1", "mask_2", "mask_3"]
-    assert order["optional"][3:] == ["masks", "box_threshold", "text_threshold", "several"]
+    assert order["optional"][3:] == ["masks", "box_threshold", "text_threshold", "several", "bounding_boxes"]
     order = ran["info"]["SEDIC_LMMTextualize"]["input_order"]
     assert order["required"] == ["image", "mode", "text", "endpoint", "objects", "detail_words", "overall_words"]
     assert order["optional"] == ["name_words", "local_model", "attempt", "preset"]
@@ -74,7 +74,7 @@ def test_modes_are_only_ever_appended_as_saved_graphs_name_them(ran):
     options = [spec[1]["options"] if spec[0] == "COMBO" else spec[0] for spec in ran["modes"]]
     assert options == [
         ["typed", "endpoint", "local model", "embedded"],
-        ["auto", "masks", "boxes", "models", "embedded"],
+        ["auto", "masks", "boxes", "models", "embedded", "detected"],
     ]
 
 
@@ -154,3 +154,16 @@ def test_fusion_takes_shades_as_they_are_and_every_mask_of_a_batch(ran):
 def test_a_batch_of_masks_serves_the_objects_without_one_of_their_own(ran):
     assert ran["batch"] == pytest.approx([0.5, 900 / (90 * 120)])
     assert "4 masks for 2 objects" in ran["too many"]
+
+
+def test_comfyuis_own_bounding_boxes_are_taken_as_they_are(ran):
+    same, notes, broken = ran["boxes"]
+    assert same
+    assert "bounding boxes of 2 pictures; the first's are taken" in notes
+    assert "x, y, width and height in pixels" in broken
+
+
+def test_an_object_that_another_node_has_not_found_is_dropped_with_a_note(ran):
+    names, notes = ran["detected"]
+    assert names == ["pond"]
+    assert "Hallucination: 'barn'" in notes

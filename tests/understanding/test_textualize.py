@@ -174,8 +174,32 @@ def test_typed_json_becomes_semantics():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "```json\n{}\n```",
+        "<think>a barn, {{ perhaps</think>{}",
+        "Here is the JSON: {}\nAnything else?",
+        "{} I hope that helps.",
+    ],
+)
+def test_what_a_language_node_wrote_is_read_like_a_models_answer(text):
+    """ComfyUI's own text generation hands on the whole answer, fences, thoughts and prose with it."""
+    found = typed(text.replace("{{", "{").replace("{}", json.dumps(GOOD)))
+    assert [o.name for o in found.objects] == [o["name"] for o in GOOD["objects"]]
+    assert found.overall == GOOD["overall"]
+
+
+def test_a_list_in_markdown_is_lines():
+    found = typed("```\n- **red barn**: weathered boards\n2. pond: still\n**Overall:** a red barn\n```")
+    assert [(o.name, o.detail) for o in found.objects] == [("red barn", "weathered boards"), ("pond", "still")]
+    assert found.overall == "a red barn"
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
+        ('```json\n{"objects": [{"name": "red barn", "det', "cut short or broken; let it write longer"),
+        ("<think>a barn, and", "holds thoughts alone"),
         ("  \n ", "No words were typed"),
         ("overall:", "No words were typed"),
         (": red", "no name before its colon"),

@@ -13,16 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ...semantics import Limits, SceneObject, Semantics
+from ...semantics import Limits, SceneObject, Semantics, SemanticsError
 from ...word_count import may_be_english
 from .chat import Chat
 from .conversation import Provider, TextualizeError, Turn, Watch, read_answer, shrink
 from .endpoints import Endpoint
 from .local import load_local
 from .memory import AnswerCache
+from .thoughts import without_thoughts
 
 SEED = 0
 # With its number, so that no server on the way takes it for the question that it has answered already.
+MARKS = re.compile(r"^\s*(?:```.*|(?:[-*•]|\d+[.)])\s+)|\*\*")  # Markdown: a fence, an entry of a list, bold words
 AGAIN = "\n\nYou were asked this before (this is time {}): look again, and answer in other words than come first."
 
 
@@ -141,7 +143,7 @@ def _repair(problem: str) -> str:
 
 
 def typed(text: str) -> Semantics:
-    """Reads words that a person typed: Semantics JSON, or one line an object.
+    """Reads words that a person typed, or another node wrote: Semantics JSON, or one line an object.
 
     >>> words = typed('''red barn: weathered boards, white doors
     ... overall: a red barn beside a pond, summer morning''')
@@ -150,17 +152,31 @@ def typed(text: str) -> Semantics:
 
     A line ``name: detail`` is an object, in the order of restoration; the detail may be empty, and the colon that of
     Chinese and Japanese keyboards. The line that begins with ``overall:``, or else the one line without a colon, is the
-    overall text. Blank lines do not count.
+    overall text. Blank lines do not count. A language model's answer is read as :func:`textualize` reads it: its
+    thoughts, prose and code fences around JSON do not count, nor do the marks of a list or of bold words.
 
     Raises:
-        TextualizeError: nothing typed, a line without a name, or two overall texts.
+        TextualizeError: nothing typed, a line without a name, two overall texts, or an answer cut short.
         SemanticsError: begins like JSON and is not Semantics JSON.
     """
+    answer, problem = read_answer(text, Limits())
     if text.lstrip().startswith("{"):
-        return Semantics.from_json(text)
+        try:
+            return Semantics.from_json(text)
+        except SemanticsError:
+            if answer is None:
+                raise
+    if answer is not None:
+        return answer
+    said = without_thoughts(text)
+    if '"objects"' in said or (text.strip() and not said.strip()):
+        raise TextualizeError(
+            f"The words are a language model's answer, but {problem}; let it write longer (max_length), without "
+            "thinking, or ask it again."
+        )
     objects: list[SceneObject] = []
     overall: list[str] = []
-    for line in filter(None, map(str.strip, text.splitlines())):
+    for line in filter(None, (MARKS.sub("", line).strip() for line in said.splitlines())):
         name, *rest = (part.strip() for part in re.split("[:：]", line, maxsplit=1))
         if not rest or name.lower() == "overall":
             overall.append(rest[0] if rest else line)
