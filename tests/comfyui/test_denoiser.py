@@ -9,7 +9,7 @@ from sedic.models.embedded import LATENT_CHANNELS
 
 from .scene import guidance, sample, stock
 
-SAMPLERS = ("euler", "euler_ancestral", "heun", "dpm_2", "ddim", "dpmpp_2m")
+SAMPLERS = ("euler", "euler_ancestral", "heun", "dpm_2", "ddim", "dpmpp_2m", "lcm")
 
 
 @pytest.mark.parametrize("scheduler", ["simple", "karras", "normal", "ddim_uniform", "beta"])
