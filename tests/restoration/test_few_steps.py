@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -17,8 +18,11 @@ from sedic.restoration.diffusers_backend.denoiser import DiffusersModels
 from sedic.restoration.diffusers_backend.folder import made_for_few_steps, read_folder
 from sedic.restoration.settings import FEW_GUIDANCE, FEW_STEPS, GuidanceSettings, Settings, few_steps, guidance_in
 from sedic.restoration.solvers import SOLVERS
-from sedic.restoration.stages import restore
+from sedic.restoration.stages import decode, restore
 from sedic.restoration.starts import noise_levels_of, stage_noise, step_noise
+from sedic.semantics import SceneObject, Semantics
+
+from .toy import ToyModels
 
 SIGMA = torch.tensor(2.0)
 TURBO = {"_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing"}
@@ -110,6 +114,20 @@ def test_few_steps_are_guided_as_few_and_what_somebody_chose_stays(steps):
 
 def test_the_embedded_models_keep_their_own_guidance_in_few_steps():
     assert few_steps(codec.default_settings(), 2).guidance == codec.default_settings().guidance
+
+
+def test_a_decode_in_few_steps_ends_with_what_the_network_says_of_each_stage():
+    models, settings = ToyModels(), few_steps(Settings(), 2)
+    mask = np.zeros((64, 128), bool)
+    mask[16:48, 32:80] = True
+    semantics = Semantics("all of it", (SceneObject("cup", "red cup", mask),))
+    *_, final = decode(models, torch.rand(1, 3, 64, 128), semantics, settings)
+    assert [scale for _, _, scale, _ in models.conditions] == [1.0, 1.0]
+    assert models.schedules == [("sgm_uniform", 2)] * 2
+    cup, whole = models.denoisers
+    assert (len(cup.denoised_at), len(whole.denoised_at)) == (2, 2)
+    assert len(cup.attention_at) == 2  # every step is guided, once
+    torch.testing.assert_close(final.latent, whole.mean, atol=0.2, rtol=0)  # up to its spread
 
 
 def test_a_consistency_model_is_told_the_scale_and_asked_once():
