@@ -84,7 +84,7 @@ def _object(graph: Graph, family: Family, j: int, column: int, parts: Node, clip
     guide = graph.add(
         "SEDIC_AttentionGuidance", f"Guide object {j}", **place, exposes=CHOSEN["Guide object {}"],
         clip=clip, prompt=picked["prompt"], name=picked["name"], mask=picked["mask"],
-        eta=guidance.eta, t_prime=guidance.t_prime,
+        eta=guidance.eta, t_prime=guidance.t_prime, updates=guidance.updates,
     )  # fmt: skip
     fuse = graph.add(
         "SEDIC_LatentMaskFuse", f"Fuse object {j}", **place, mask=picked["mask"], previous=previous,

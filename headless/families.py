@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sedic.codec import EMBEDDED_GUIDANCE, EMBEDDED_SETTINGS
 from sedic.models import catalogue
 from sedic.models.catalogue import ModelFile
-from sedic.restoration.settings import GuidanceSettings, Settings
+from sedic.restoration.settings import GuidanceSettings, Settings, few_steps
 
 from .forms import Graph, Link
 
@@ -57,7 +57,9 @@ EMBEDDED = Family(
 SD15 = Family(
     "SD 1.5",
     "Any SD 1.5 checkpoint with the tile ControlNet. Steps 10 and 20, cfg 3.5 and 7, eta 40 and T′ 0.8 are the "
-    "paper's; 512 pixels are seen at once, larger pictures in tiles.",
+    "paper's; 512 pixels are seen at once, larger pictures in tiles. With the LoRA of LCM behind the checkpoint "
+    "(*Load LoRA*, lcm-lora-sdv1-5): steps 4, cfg 1, sampler lcm and scheduler sgm_uniform in every stage; T′ 0 and "
+    "updates 1.",
     Settings(working_size=512),
     catalogue.SD15,
     catalogue.SD15_TILE,
@@ -81,12 +83,10 @@ SDXL = Family(
 )
 LIGHTNING = Family(
     "SDXL-Lightning",
-    "A distilled SDXL: four steps a stage at cfg 1, where the negative text has no say, and the scheduler that it was "
-    "made with. T′ 0.7 guides the first two of the four steps.",
-    Settings(
-        object_steps=4, overall_steps=4, object_scale=1.0, overall_scale=1.0, scheduler="sgm_uniform",
-        working_size=1024, guidance=GuidanceSettings(t_prime=0.7),
-    ),
+    "A distilled SDXL: four steps a stage at cfg 1, where the negative text has no say, and the sampler and scheduler "
+    "that it was made with; for SDXL-Turbo take sampler lcm and working_size 512. T′ 0 and updates 1 guide every step, "
+    "once: in few steps, what the last one undoes is lost.",
+    replace(few_steps(Settings(working_size=1024)), sampler="euler"),
     catalogue.LIGHTNING,
     catalogue.SDXL_TILE,
-)  # fmt: skip
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,22 @@ class Cost:
     operations: int = 0
     peak: int = 0
     seconds: float = 0.0
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    """Two products, (B, heads, N, d) with (B, heads, M, d) and with the values: PyTorch counts no CPU's attention."""
+    return 2 * math.prod(query[:3]) * key[2] * (query[3] + value[3])
+
+
+def _attention_backward(_: Any, query: Any, key: Any, value: Any, *__: Any, **___: Any) -> int:
+    """The scores once more, then four products, as PyTorch counts other devices' attention."""
+    return 2 * math.prod(query[:3]) * key[2] * (3 * query[3] + 2 * value[3])
+
+
+_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
 
 
 class _Bytes(TorchDispatchMode):
@@ -54,7 +71,7 @@ class _Bytes(TorchDispatchMode):
 def counted() -> Iterator[Cost]:
     """Counts operations and bytes of what runs inside; slows it down, so its seconds mean nothing and stay 0."""
     cost = Cost()
-    with FlopCounterMode(display=False) as operations, _Bytes() as memory:
+    with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as operations, _Bytes() as memory:
         yield cost
     cost.operations, cost.peak = operations.get_total_flops(), memory.peak
 

@@ -206,11 +206,13 @@ def reference_of(file: SedicFile) -> Reference:
 
 
 def default_settings(models: str = "embedded") -> Settings:
-    """The decoder's settings where nobody chose any: those of the design, or those that suit the embedded models."""
-    from .restoration.settings import GuidanceSettings, Settings
+    """The decoder's settings where nobody chose any: those that suit the embedded models, or the folder ``models``."""
+    from .restoration.settings import GuidanceSettings, Settings, few_steps
 
     if models != "embedded":
-        return Settings()
+        from .restoration.diffusers_backend.folder import made_for_few_steps
+
+        return few_steps(Settings()) if models and made_for_few_steps(Path(models)) else Settings()
     return Settings(**EMBEDDED_SETTINGS, guidance=GuidanceSettings(**EMBEDDED_GUIDANCE))  # type: ignore[arg-type]
 
 
@@ -261,7 +263,7 @@ def decode(
     if models is None:
         models = load_models()
     if settings is None:
-        settings = settings_of(file, default_settings("embedded" if getattr(models, "embedded", False) else ""))
+        settings = settings_of(file, default_settings(getattr(models, "where", "")))
     return stages.decode(models, image, file.semantics, settings, until, progress)
 
 
@@ -287,29 +289,32 @@ def require_device(device: str) -> None:
         raise SedicError(f"There is no device {device!r} here ({str(error).splitlines()[0]}); try cpu.") from error
 
 
-def load_models(where: str = "embedded", device: str = "cpu", precision: str = "float32") -> Models:
+def load_models(where: str = "embedded", device: str = "cpu", precision: str = "float32", loras: Any = ()) -> Models:
     """The embedded models, or those of a folder, see :mod:`.restoration.diffusers_backend.folder`.
 
     Args:
         where: ``embedded`` or a folder.
         device: as PyTorch names it.
         precision: of the network and its ControlNet, one of :data:`.restoration.settings.PRECISIONS`.
+        loras: pairs of a LoRA's file and its strength, added to the weights one after the other.
 
     Raises:
         SedicError: missing or unfit files.
     """
     from .models import embedded
     from .models.precision import UNET, computes_in_bfloat16
+    from .restoration.diffusers_backend import folder, lora
     from .restoration.diffusers_backend.denoiser import DiffusersModels
-    from .restoration.diffusers_backend.folder import read_folder
 
     require_device(device)
     if precision == "auto":
         precision = "bfloat16" if device == "cpu" and computes_in_bfloat16(*UNET) else "float32"
     if where != "embedded":
-        return read_folder(Path(where), device).in_precision(precision)
-    parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}
-    models = DiffusersModels(
-        **parts, tokenizer=embedded.tokenizer(), prediction=embedded.PREDICTION, latent_condition=True, embedded=True
-    )
+        models = folder.read_folder(Path(where), device)
+    else:
+        parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}
+        models = DiffusersModels(**parts, tokenizer=embedded.tokenizer(), prediction=embedded.PREDICTION,
+                                 latent_condition=True, where="embedded")  # fmt: skip
+    for path, strength in loras:
+        lora.add(models, path, strength)
     return models.in_precision(precision)

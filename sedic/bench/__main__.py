@@ -114,8 +114,8 @@ def _add_restoration(commands: Any) -> None:
         "--sides", type=int, nargs="+", default=plain.sides, metavar="PIXELS",
         help=f"shorter sides of --images; default: {' '.join(map(str, plain.sides))}",
     )  # fmt: skip
-    main.add_argument("--only", nargs="+", choices=restoration.ROWS, default=plain.only, metavar="ROWS",
-                      help=f"some of {', '.join(restoration.ROWS)}")  # fmt: skip
+    main.add_argument("--only", nargs="+", choices=restoration.CHOICES, default=plain.only, metavar="ROWS",
+                      help=f"some of {', '.join(restoration.CHOICES)}; default: all but the last")  # fmt: skip
     main.add_argument("--minutes", type=float, metavar="N", help="begin no picture behind them")
     main.add_argument("--again", action="store_true", help="print what is there, restore nothing")
     main.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables into this file, too")

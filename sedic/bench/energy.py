@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from ..restoration.denoiser import Picture
 from ..restoration.fusion import Fusion, Trajectory
 from ..restoration.guidance import Guidance, GuidanceSettings, energy_of
 from ..restoration.settings import Settings
-from ..restoration.solvers import solver_named
+from ..restoration.solvers import NoiseSampler, solver_named
 from ..restoration.stages import restore
-from ..restoration.starts import noise_levels_of, pad_to_multiple, stage_noise
+from ..restoration.starts import noise_levels_of, pad_to_multiple, stage_noise, step_noise
 from ..restoration.words import guided_tokens
 from ..semantics import Semantics
 from .described import described_paths, resized
@@ -59,11 +60,17 @@ class ObjectStage:
     sigmas: Tensor
     fusion: Fusion | None
     guidance: Guidance
+    fresh_noise: Callable[[], NoiseSampler]
 
-    def run(self, guidance: GuidanceSettings | None, sampler: str) -> Trajectory:
-        """Its trajectory with these settings, or without guidance."""
+    def run(
+        self, guidance: GuidanceSettings | None, sampler: str, watch: Callable[[int, float], None] | None = None
+    ) -> Trajectory:
+        """Its trajectory with these settings, or without guidance; ``watch`` is told (step, energy) by every update."""
         chosen = None if guidance is None else replace(self.guidance, settings=guidance)
-        return restore(self.denoiser, self.start, self.sigmas, solver_named(sampler), chosen, self.fusion, self.noise)
+        return restore(
+            self.denoiser, self.start, self.sigmas, solver_named(sampler), chosen, self.fusion, self.noise,
+            fresh_noise=self.fresh_noise, watch=watch,
+        )  # fmt: skip
 
     def energy(self, trajectory: Trajectory, level: int, settings: GuidanceSettings) -> float:
         """E of the latent at one of the trajectory's levels, as these settings read it."""
@@ -89,7 +96,8 @@ def stages(models: Any, scene: Scene, settings: Settings) -> Iterator[ObjectStag
         denoiser = models.condition(o.prompt, settings.negative, settings.object_scale, picture)
         start = models.start(stage_noise(noise, settings.seed, j), sigmas[0], torch.zeros_like(noise))
         fusion = Fusion(mask, picture.latent, settings.soft_edge) if settings.fuse else None
-        yield ObjectStage(denoiser, start, noise, sigmas, fusion, Guidance(mask, tokens))
+        fresh = partial(step_noise, noise, settings.seed, j)
+        yield ObjectStage(denoiser, start, noise, sigmas, fusion, Guidance(mask, tokens), fresh)
 
 
 VARIANTS: dict[str, GuidanceSettings] = {

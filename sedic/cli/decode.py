@@ -11,6 +11,7 @@ from typing import Any
 from .. import threads
 from ..bitstream import SedicFile
 from ..errors import SedicError
+from ..restoration.settings import Settings
 from . import files
 from .bars import Bars
 from .speech import Speech
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
     stage_files = _checked(options, file)
     if file.missing:
         warnings.warn(file.missing, stacklevel=2)
-    settings = codec.settings_of(file, codec.default_settings(options.models))
+    settings = codec.settings_of(file, _defaults(options))
     settings = settings_from(options, settings)
     picture = codec.reference_of(file).picture(options.weights)
     done: list[dict[str, Any]] = []
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
         files.make_folder(options.stages)
     keep("reference", 0.0)
     if options.until != "reference":
-        models = codec.load_models(options.models, options.device, options.precision)
+        models = codec.load_models(options.models, options.device, options.precision, options.lora)
         started = time.monotonic()
         with Bars() as bars:
             told = _progress(bars, settings.object_steps, settings.overall_steps)
@@ -84,14 +85,31 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
     )
 
 
+def _defaults(options: argparse.Namespace) -> Settings:
+    """The settings of the models that were named; told where they were made for few steps."""
+    from .. import codec
+
+    settings = codec.default_settings(options.models)
+    if options.models != "embedded" and options.few_steps is None and settings != codec.default_settings(""):
+        warnings.warn(
+            f"{options.models} says that it was made for few steps: {settings.object_steps} for an object, "
+            f"{settings.overall_steps} for the whole, CFG 1, {settings.sampler}; options of yours come first.",
+            stacklevel=2,
+        )
+    return settings
+
+
 def _checked(options: argparse.Namespace, file: SedicFile) -> dict[str, Path]:
     """The stages' files; told before the work: outputs that cannot be written, or would replace what they should not.
 
     Raises:
-        SedicError: one of these.
+        SedicError: one of these, or a LoRA that is not there.
     """
     from ..picture import picture_format
+    from ..restoration.diffusers_backend import lora
 
+    for path, strength in options.lora:
+        lora.check(path, strength)
     files.check_output(options.output, [options.file], hides=True)
     if isinstance(options.output, Path):
         picture_format(options.output)

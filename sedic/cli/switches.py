@@ -11,12 +11,15 @@ from ..errors import SedicError
 from ..restoration.settings import (
     ATTENTION_LAYERS,
     CONDITIONS,
+    FEW_STEPS,
     PRECISIONS,
     PREVIEW,
     REDUCTIONS,
     STARTS,
     GuidanceSettings,
     Settings,
+    few_steps,
+    guidance_in,
 )
 from ..restoration.solvers import SOLVERS
 from ..restoration.words import ORDERS, TOKENS
@@ -27,6 +30,10 @@ def add_switches(parser: argparse.ArgumentParser) -> None:
     plain, steering = Settings(), GuidanceSettings()
     models = parser.add_argument_group("models")
     models.add_argument("--models", default="embedded", metavar="DIR|embedded", help="default: %(default)s")
+    models.add_argument(
+        "--lora", type=_lora, action="append", default=[], metavar="FILE[:STRENGTH]",
+        help="a LoRA for the network and its text encoders, 1 strong unless told; may be repeated",
+    )  # fmt: skip
     models.add_argument("--device", default="cpu", help="as PyTorch names it; default: %(default)s")
     models.add_argument(
         "--precision", choices=PRECISIONS, default=PRECISIONS[0],
@@ -41,6 +48,12 @@ def add_switches(parser: argparse.ArgumentParser) -> None:
     stages = parser.add_argument_group("stages (Algorithm 1)")
     steps = f"default: {plain.object_steps}, and fewer for the embedded models"
     stages.add_argument("--preview", action="store_true", help=f"for a quick look: {PREVIEW:.0%}% of the default steps")
+    few = few_steps(plain)
+    stages.add_argument(
+        "--few-steps", type=int, nargs="?", const=few.object_steps, metavar="N",
+        help=f"for models and LoRAs made for it (LCM, Turbo, Lightning, Hyper): N steps a stage, 1 to {FEW_STEPS}, "
+        f"{few.object_steps} unless told, CFG 1, {few.sampler}, {few.scheduler}; default: where the models say so",
+    )  # fmt: skip
     stages.add_argument("--object-steps", type=int, metavar="N", help=steps)
     stages.add_argument("--overall-steps", type=int, metavar="N", help=f"default: {plain.overall_steps}, likewise")
     stages.add_argument(
@@ -101,6 +114,10 @@ def settings_from(options: argparse.Namespace, settings: Settings) -> Settings:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise SedicError(f"--{name.replace('_', '-')} is {value}; it must be 1 or more.")
+    if options.few_steps is not None:
+        if not 1 <= options.few_steps <= FEW_STEPS:
+            raise SedicError(f"--few-steps is {options.few_steps}; it must be 1 to {FEW_STEPS}.")
+        settings = few_steps(settings, options.few_steps)
     guidance = _given(
         options, eta="eta", t_prime="t_prime", updates="updates", threshold="threshold", energy="reduction"
     )
@@ -124,9 +141,18 @@ def settings_from(options: argparse.Namespace, settings: Settings) -> Settings:
         settings,
         guide=settings.guide and not options.no_guidance,
         fuse=settings.fuse and not options.no_fusion,
-        guidance=replace(settings.guidance, **guidance),
+        guidance=replace(guidance_in(chosen.get("object_steps", settings.object_steps), settings.guidance), **guidance),
         **chosen,
     )
+
+
+def _lora(text: str) -> tuple[Path, float]:
+    """``FILE[:STRENGTH]``; what follows a colon and is no number belongs to the file's name."""
+    file, colon, strength = text.rpartition(":")
+    try:
+        return (Path(file), float(strength)) if colon and not Path(text).is_file() else (Path(text), 1.0)
+    except ValueError:
+        return Path(text), 1.0
 
 
 def _given(options: argparse.Namespace, **names: str) -> dict[str, Any]:

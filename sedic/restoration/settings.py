@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..bitstream.header import MOST_SEED
 from ..errors import SedicError
@@ -161,3 +161,25 @@ class Settings:
     def scale_of(self, place: int) -> float:
         """Classifier-free guidance scale of the object that is restored in this place, counted from 1."""
         return self.object_scales[place - 1] if place <= len(self.object_scales) else self.object_scale
+
+
+FEW_STEPS = 8
+"""Steps of a stage up to which they are few."""
+FEW_GUIDANCE = {"t_prime": 0.0, "updates": 1}
+"""What suits Eq. 3 where a stage has few steps: all of them are guided, once each (docs/embedded.md)."""
+
+
+def guidance_in(steps: int, guidance: GuidanceSettings) -> GuidanceSettings:
+    """``guidance`` for a stage of so many steps: where they are few and nobody chose, :data:`FEW_GUIDANCE`."""
+    return replace(guidance, **FEW_GUIDANCE) if steps <= FEW_STEPS and guidance == GuidanceSettings() else guidance
+
+
+def few_steps(settings: Settings, steps: int = 4) -> Settings:
+    """``settings`` for models that were made for few steps without classifier-free guidance: LCM, Turbo and the like.
+
+    Each stage has so many; what it is guided with is that of few steps, the embedded models' own stays.
+    """
+    return replace(
+        settings, object_steps=steps, overall_steps=steps, object_scale=1.0, overall_scale=1.0, object_scales=(),
+        sampler="lcm", scheduler="sgm_uniform", guidance=guidance_in(steps, settings.guidance),
+    )  # fmt: skip

@@ -127,6 +127,27 @@ def dpmpp_2m(
     return (time_next.neg().exp() / time.neg().exp()) * x - (-step).expm1() * ahead
 
 
+def lcm(
+    denoise: Denoise,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    past: Past | None = None,
+    noise: NoiseSampler | None = None,
+) -> Tensor:
+    """The network's x0, then up to ``sigma_next`` with fresh noise (Luo et al. 2023, multistep consistency sampling).
+
+    Raises:
+        ValueError: there is no source of noise.
+    """
+    if noise is None:
+        raise ValueError("lcm draws noise at every step; give it a noise sampler.")
+    denoised = denoise(x, sigma)
+    if sigma_next == 0:
+        return denoised
+    return denoised + noise(sigma, sigma_next) * sigma_next
+
+
 SOLVERS: dict[str, Solver] = {
     "euler": euler,
     "heun": heun,
@@ -134,6 +155,7 @@ SOLVERS: dict[str, Solver] = {
     "euler_ancestral": euler_ancestral,
     "ddim": euler,
     "dpmpp_2m": dpmpp_2m,
+    "lcm": lcm,
 }
 
 LEAVES_ONE_LEVEL_OUT = frozenset({"dpm_2"})

@@ -182,6 +182,15 @@ def test_decode_until_reference_needs_no_models(scene, tmp_path, no_models):
             np.testing.assert_array_equal(np.asarray(image), expected)
 
 
+def test_a_folder_made_for_few_steps_is_noted_with_its_settings(scene, tmp_path, no_models, capsys):
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "scheduler" / "scheduler_config.json").write_text('{"_class_name": "LCMScheduler"}')
+    line = ["decode", scene / "a.sedic", "-o", tmp_path / "o.png", "--until", "reference", "--models", tmp_path]
+    for more, told in ((), 1), (("--few-steps", "2"), 0):
+        assert main([*map(str, line), *more]) == 0
+        assert capsys.readouterr().err.count("made for few steps: 4 for an object, 4 for the whole, CFG 1, lcm") == told
+
+
 def decoded(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         assert image.size == (WIDTH, HEIGHT)

@@ -151,6 +151,19 @@ def test_models_that_are_not_there(scene, tmp_path, capsys):
     assert "absent" in told
 
 
+def test_a_lora_that_is_not_there_is_told_before_anything_is_written(scene, tmp_path, capsys, no_models):
+    arguments = ["decode", scene / "a.sedic", "-o", tmp_path / "o.png", "--stages", tmp_path / "stages"]
+    assert "There is no LoRA absent.safetensors" in failure(capsys, *arguments, "--lora", "absent.safetensors:0.5")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_of_a_diffusion_transformer_is_sent_to_comfyui(scene, tmp_path, capsys):
+    (tmp_path / "flux" / "transformer").mkdir(parents=True)
+    told = failure(capsys, "decode", scene / "a.sedic", "-o", tmp_path / "o.png", "--models", tmp_path / "flux")
+    assert "diffusion transformer" in told
+    assert "in ComfyUI" in told
+
+
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
 def test_device_that_is_not_there(device, scene, tmp_path, capsys):
     told = failure(capsys, "decode", scene / "a.sedic", "-o", tmp_path / "o.png", "--device", device)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sedic.cli import parser
 from sedic.cli.switches import settings_from
 from sedic.errors import SedicError
-from sedic.restoration.settings import GuidanceSettings, Settings
+from sedic.restoration.settings import FEW_GUIDANCE, GuidanceSettings, Settings
 
 
 def made(*options: str) -> Settings:
@@ -54,10 +56,42 @@ def test_preview_takes_few_steps_and_leaves_those_that_are_given():
     assert (given.object_steps, given.overall_steps) == (4, 3)
 
 
+def test_few_steps_set_all_that_such_models_want_and_leave_what_is_given():
+    few = made("--few-steps")
+    assert (few.object_steps, few.overall_steps, few.object_scale, few.overall_scale) == (4, 4, 1.0, 1.0)
+    assert (few.sampler, few.scheduler) == ("lcm", "sgm_uniform")
+    assert few.guidance == GuidanceSettings(**FEW_GUIDANCE)
+    given = made(
+        "--few-steps", "2", "--overall-steps", "6", "--overall-cfg", "1.5", "--sampler", "euler", "--eta", "30"
+    )
+    assert (given.object_steps, given.overall_steps, given.overall_scale, given.sampler) == (2, 6, 1.5, "euler")
+    assert given.guidance == GuidanceSettings(eta=30.0, **FEW_GUIDANCE)
+
+
+def test_guidance_follows_the_number_of_steps_until_somebody_chooses():
+    assert made("--object-steps", "4").guidance == GuidanceSettings(**FEW_GUIDANCE)
+    assert made("--object-steps", "9").guidance == GuidanceSettings()
+    chosen = made("--object-steps", "4", "--t-prime", "0.8", "--updates", "5").guidance
+    assert (chosen.t_prime, chosen.updates) == (0.8, 5)
+
+
+def test_loras_are_files_with_strengths_and_may_be_repeated(tmp_path):
+    (tmp_path / "a:2").write_bytes(b"")
+    line = ["decode", "a.sedic", "-o", "a.png", "--lora", "x.safetensors", "--lora", "y.safetensors:0.5"]
+    line += ["--lora", "C:\\z.safetensors", "--lora", f"{tmp_path / 'a:2'}"]
+    assert parser().parse_args(line).lora == [
+        (Path("x.safetensors"), 1.0), (Path("y.safetensors"), 0.5), (Path("C:\\z.safetensors"), 1.0),
+        (tmp_path / "a:2", 1.0),
+    ]  # fmt: skip
+    assert parser().parse_args(line[:4]).lora == []
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--object-steps", "0"], "--object-steps is 0; it must be 1 or more"),
+        (["--few-steps", "9"], "--few-steps is 9; it must be 1 to 8"),
+        (["--few-steps", "0"], "--few-steps is 0"),
         (["--updates", "0"], "--updates is 0"),
         (["--sampler", "uni_pc"], "'uni_pc'"),
         (["--eta", "-3"], "eta is -3"),

@@ -9,7 +9,7 @@ from sedic.models.embedded import LATENT_CHANNELS
 
 from .scene import guidance, sample, stock
 
-SAMPLERS = ("euler", "euler_ancestral", "heun", "dpm_2", "ddim", "dpmpp_2m")
+SAMPLERS = ("euler", "euler_ancestral", "heun", "dpm_2", "ddim", "dpmpp_2m", "lcm")
 
 
 @pytest.mark.parametrize("scheduler", ["simple", "karras", "normal", "ddim_uniform", "beta"])
@@ -41,10 +41,11 @@ def test_guided_run_leaves_the_users_model_as_it_was(comfy, restore, steering, s
     assert not stage.model.wrappers
 
 
-def test_mask_of_ones_is_no_fusion_and_of_zeros_the_previous_stage(restore, stage, library):
-    free, trajectory, _ = sample(restore, stage)
+@pytest.mark.parametrize("sampler", ["euler", "lcm"])
+def test_mask_of_ones_is_no_fusion_and_of_zeros_the_previous_stage(restore, stage, library, sampler):
+    free, trajectory, _ = sample(restore, stage, sampler=sampler)
     fusion = library.fusion.Fusion(torch.ones(128, 64), trajectory)
-    assert torch.equal(sample(restore, stage, fusion=fusion)[0]["samples"], free["samples"])
+    assert torch.equal(sample(restore, stage, sampler=sampler, fusion=fusion)[0]["samples"], free["samples"])
     nothing = library.fusion.Fusion(torch.zeros(128, 64), trajectory)
     latent, same, image = sample(restore, stage, stage=1, fusion=nothing)
     assert torch.equal(latent["samples"], free["samples"])
@@ -52,11 +53,12 @@ def test_mask_of_ones_is_no_fusion_and_of_zeros_the_previous_stage(restore, stag
     assert image is stage.image
 
 
-def test_outside_the_mask_the_previous_trajectory_is_kept(restore, stage, library):
-    _, trajectory, _ = sample(restore, stage)
+@pytest.mark.parametrize("sampler", ["euler", "lcm"])
+def test_outside_the_mask_the_previous_trajectory_is_kept(restore, stage, library, sampler):
+    _, trajectory, _ = sample(restore, stage, sampler=sampler)
     mask = torch.zeros(128, 64)
     mask[:64] = 1
-    fused = sample(restore, stage, stage=2, fusion=library.fusion.Fusion(mask, trajectory))[1]
+    fused = sample(restore, stage, stage=2, sampler=sampler, fusion=library.fusion.Fusion(mask, trajectory))[1]
     for now, before in zip(fused.latents[1:], trajectory.latents[1:], strict=True):
         assert torch.equal(now[..., 8:, :], before[..., 8:, :])
         assert not torch.equal(now[..., :8, :], before[..., :8, :])

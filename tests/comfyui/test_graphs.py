@@ -18,7 +18,7 @@ from headless.forms import is_widget
 from headless.graph import find_node, read_workflow, set_input
 from headless.litegraph import WIDTH
 from sedic.demo import FILE_NAME, PHOTOGRAPH, PICTURE_NAME, mask_names
-from sedic.restoration.settings import GuidanceSettings, Settings
+from sedic.restoration.settings import GuidanceSettings, Settings, few_steps
 
 from ..headless.flat import wires_of
 from .inputs import upload_inputs
@@ -137,6 +137,9 @@ def test_graphs_for_own_models_name_their_files_and_fit_their_family(
     whole = graph[find_node(graph, "Restore the whole")]["inputs"]
     assert guide["eta"] == default.eta
     quick = name == "sedic_lightning"
+    steering = few_steps(paper).guidance if quick else default
+    assert (guide["t_prime"], guide["updates"]) == (steering.t_prime, steering.updates)
+    assert (stage["sampler"], stage["scheduler"]) == ("euler", "sgm_uniform" if quick else "simple")
     assert (stage["steps"], stage["cfg"]) == ((4, 1.0) if quick else (paper.object_steps, paper.object_scale))
     assert (whole["steps"], whole["cfg"]) == ((4, 1.0) if quick else (paper.overall_steps, paper.overall_scale))
     assert stage["working_size"] == (512 if "sd15" in name or "sd21" in name else 1024)

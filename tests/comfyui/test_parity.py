@@ -101,7 +101,7 @@ def guided(**changes) -> GuidanceSettings:
     return replace(SETTINGS.guidance, **changes)
 
 
-# Not among them: euler_ancestral, whose noise in ComfyUI is the stock sampler's own, which differs between devices.
+# Not among them: euler_ancestral and lcm, whose noise in ComfyUI is the stock sampler's, which differs between devices.
 @pytest.mark.parametrize(
     "changes",
     [

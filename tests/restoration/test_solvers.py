@@ -11,7 +11,7 @@ from sedic.restoration.solvers import SOLVERS, Past, solver_named
 from .toy import ToyDenoiser
 
 ORDERS = {"euler": 1, "heun": 2, "dpm_2": 2, "ddim": 1, "dpmpp_2m": 2}
-EVALUATIONS = {"euler": 1, "heun": 2, "dpm_2": 2, "euler_ancestral": 1, "ddim": 1, "dpmpp_2m": 1}
+EVALUATIONS = {"euler": 1, "heun": 2, "dpm_2": 2, "euler_ancestral": 1, "ddim": 1, "dpmpp_2m": 1, "lcm": 1}
 X = torch.tensor([[[[3.0, -1.0]]]], dtype=torch.float64)
 
 
@@ -35,7 +35,7 @@ def error(name: str, steps: int) -> float:
 
 def test_every_solver_is_tested_here():
     assert set(EVALUATIONS) == set(SOLVERS)
-    assert set(ORDERS) == set(SOLVERS) - {"euler_ancestral"}, "which solves another equation, see below"
+    assert set(ORDERS) == set(SOLVERS) - {"euler_ancestral", "lcm"}, "which solve another equation, see below"
 
 
 @pytest.mark.parametrize("name", ORDERS)
@@ -74,7 +74,8 @@ def test_dpm_2_has_its_midpoint_in_the_logarithm():
     assert denoiser.denoised_at == [4.0, pytest.approx(2.0)]
 
 
-def test_an_ancestral_step_keeps_the_spread_of_a_noisy_constant():
+@pytest.mark.parametrize("name", ["euler_ancestral", "lcm"])
+def test_a_step_with_fresh_noise_keeps_the_spread_of_a_noisy_constant(name):
     """x = mean + σ·n stays so at every level, which no step without fresh noise does for an unlucky n."""
     generator = torch.Generator().manual_seed(0)
     x = 0.7 + 4 * torch.randn(1, 1, 200, 200, generator=generator)
@@ -82,13 +83,18 @@ def test_an_ancestral_step_keeps_the_spread_of_a_noisy_constant():
     denoiser = ToyDenoiser(torch.tensor(0.7))
     for sigma, sigma_next in zip(sigmas, sigmas[1:], strict=False):
         before = x
-        x = SOLVERS["euler_ancestral"](
+        x = SOLVERS[name](
             denoiser.denoise, x, sigma, sigma_next, None, lambda *_: torch.randn(1, 1, 200, 200, generator=generator)
         )
         assert x.std().item() == pytest.approx(sigma_next.item(), rel=0.02)
         assert torch.corrcoef(torch.stack([x.flatten(), before.flatten()]))[0, 1] < 0.9
     with pytest.raises(ValueError, match="noise sampler"):
-        SOLVERS["euler_ancestral"](denoiser.denoise, x, sigma, sigma_next)
+        SOLVERS[name](denoiser.denoise, x, sigma, sigma_next)
+
+
+def test_lcm_keeps_nothing_of_x_but_what_the_network_makes_of_it():
+    x = SOLVERS["lcm"](gaussian().denoise, X, torch.tensor(4.0), torch.tensor(1.5), None, unit_noise)
+    torch.testing.assert_close(x, gaussian().denoise(X, torch.tensor(4.0)) + 1.5)
 
 
 def test_history_makes_dpmpp_2m_another_step():

@@ -23,6 +23,8 @@ from .work import Task
 
 SPEED = "speed"
 ROWS = ("autoencoder", *GROUPS, work.ENERGY, SPEED)
+"""What is measured where nobody chose."""
+CHOICES = (*ROWS, work.FEW)
 """What ``--only`` chooses from."""
 
 
@@ -32,11 +34,11 @@ class Options:
 
     Attributes:
         heldout: folder with ``annotations.jsonl``, or None.
-        images: folder of ``NAME.png`` with ``NAME.json``, or None; only the first two tables and the speed.
+        images: folder of ``NAME.png`` with ``NAME.json``, or None; only the first two tables, few steps and the speed.
         out: keeps all results.
         pictures, image_pictures: how many of each.
         sides: shorter sides in pixels that ``images`` are shrunk to, one after the other.
-        only: some of :data:`ROWS`.
+        only: some of :data:`CHOICES`.
         workers: processes of one thread each.
         minutes: no picture is begun behind them; None for all.
         again: print only what is there.
@@ -84,11 +86,14 @@ def _sets(options: Options) -> Iterator[tuple[str, list[Task]]]:
     extra = [name for name in extra if name in work.SPECIAL]
     original = [work.ORIGINAL] if groups else []
     of_images = [name for name in groups if name in ("main", "references")]
+    of_images += [name for name in options.only if name == work.FEW]
     if options.images is not None and of_images:
         for side in options.sides:
             scenes = described(options.images, options.image_pictures, side)
             title = f"{options.images.name}, shorter side {side}"
-            yield title, work.tasks(scenes, options.out / f"images-{side}", [*original, *chosen(of_images)])
+            variants = [*original, *chosen([name for name in of_images if name in GROUPS])]
+            variants += [name for name in of_images if name == work.FEW]
+            yield title, work.tasks(scenes, options.out / f"images-{side}", variants)
     if options.heldout is not None and (groups or extra):
         scenes = held_out(options.heldout, options.pictures)
         yield "held-out, 256 pixels", work.tasks(scenes, options.out / "heldout", [*original, *extra, *chosen(groups)])
@@ -107,6 +112,7 @@ def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
         parts = [
             ("main", "Final against reference", tables.main),
             ("references", "Codecs of the reference at equal bytes", tables.references),
+            (work.FEW, "Guidance in few steps", tables.few_steps),
         ]
         if whole:
             parts += [

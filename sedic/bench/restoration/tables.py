@@ -9,7 +9,7 @@ import numpy as np
 from ...metrics.naturalness import naturalness
 from ...metrics.perception import FEATURES, NAME, WINDOW
 from ...metrics.realism import frechet_distance, kernel_distance
-from . import work
+from . import few, work
 from .statistics import Interval, bootstrap, jackknife
 from .variants import CODECS, FEW_DETAIL_WORDS, FEW_OVERALL_WORDS
 from .work import Task
@@ -174,6 +174,29 @@ def energies(measured: Measured) -> Iterator[str]:
     for level, label in enumerate(("where guidance ends", "at the end of the stage")):
         free, guided = every[:, level].mean(0)
         yield f"| {label} | {len(every)} | {free:.3f} | {guided:.3f} | {guided / free:.2f} |"
+
+
+def few_steps(measured: Measured) -> Iterator[str]:
+    """Eq. 3 in few steps: what each share of guided steps and number of updates leaves of the energy, and costs."""
+    kept = [row[0]["figures"] for row in measured.rows(work.FEW)]
+    rows = [row for row in kept if len(row)]
+    if not rows:
+        return
+    every = np.concatenate(rows)  # objects, choices, figures
+    yield f"{len(every)} objects of {len(rows)} pictures, at CFG 1; energy and distance of the finished object's stage"
+    yield ""
+    yield "| sampler | steps | guided | updates, at most | made | energy | ratio | distance | less unguided's, 95% |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for place, choice in enumerate(few.CHOICES):
+        energy, updates, distance = every[:, place].mean(0)
+        cells = [choice.sampler, str(choice.steps), str(choice.guided), str(choice.updates or ""), "", f"{energy:.3f}"]
+        cells += ["", f"{distance:.4f}", ""]
+        if choice.guided:
+            free = every[:, few.CHOICES.index(few.Choice(choice.sampler, choice.steps))]
+            change = bootstrap(every[:, place, 2] - free[:, 2])
+            cells[4], cells[6] = f"{updates:.1f}", f"{energy / free[:, 0].mean():.2f}"
+            cells[8] = _interval(change, 4, signed=True)
+        yield f"| {' | '.join(cells)} |"
 
 
 def _effect(measured: Measured, label: str, name: str, objects: int) -> Iterator[str]:

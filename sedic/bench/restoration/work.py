@@ -23,10 +23,11 @@ from ...picture import write_picture
 from ...restoration.settings import Settings
 from ...restoration.starts import pad_to_multiple
 from .. import energy
+from . import few
 from .scenes import Scene
 from .variants import GROUPS, SWAPPED, VARIANTS, Case, donors
 
-ENERGY, ORIGINAL, AUTOENCODER = "energy", "original", "autoencoder"
+ENERGY, ORIGINAL, AUTOENCODER, FEW = "energy", "original", "autoencoder", "few steps"
 # MS-SSIM takes as long as a stage: only of these.
 _STRUCTURED = (ORIGINAL, AUTOENCODER, "reference", "final", *GROUPS["references"])
 _DECODER = ("restoration", "models", "reference")  # packages whose sources and weights decide a picture
@@ -203,9 +204,20 @@ def _energy(case: Case, seen: _Seen) -> dict[str, Any]:
     return {"energies": np.array(rows).reshape(-1, 2, 2)}  # objects, (where guidance ends, last level), (free, guided)
 
 
+def _few_steps(case: Case, seen: _Seen) -> dict[str, Any]:
+    """The objects' stages in few steps, guided in several ways, see :mod:`.few`."""
+    scene = energy.Scene(case.scene.name, to_image(case.reference), case.file.semantics)
+
+    def distance(pixels: np.ndarray) -> float:
+        return stage_distance(seen.stages, perception().stages(pixels))
+
+    return {"figures": few.measured(case.models, scene, case.settings, distance)}
+
+
 SPECIAL: dict[str, Callable[[Case, _Seen], dict[str, Any]]] = {
     ORIGINAL: _original,
     AUTOENCODER: _autoencoder,
     ENERGY: _energy,
+    FEW: _few_steps,
 }
 """What is measured beside the restored pictures."""

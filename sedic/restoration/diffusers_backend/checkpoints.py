@@ -21,6 +21,12 @@ SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt", ".bin")
 UNET = "model.diffusion_model."
 TEXTS = ("cond_stage_model.transformer.", "cond_stage_model.model.")
 TEXTS_XL = ("conditioner.embedders.0.transformer.", "conditioner.embedders.1.model.")
+TRANSFORMER_KEYS = ("double_blocks.", "joint_blocks.", "single_transformer_blocks.", "transformer_blocks.", "layers.")
+"""What the keys of Flux, SD 3, Qwen-Image, Z-Image and their ControlNets begin with, and no UNet's."""
+TRANSFORMER = (
+    "{} holds {}, a diffusion transformer, and the command line decodes with UNets (SD 1.x, 2.x, SDXL, also those of "
+    "few steps); load it in ComfyUI, in one of the pack's graphs (workflows/sedic_*.json)."
+)
 State = Mapping[str, Tensor]
 
 
@@ -55,6 +61,8 @@ def read_files(folder: Path, device: str = "cpu") -> DiffusersModels:
     kinds: dict[str, list[tuple[Path, dict[str, Tensor]]]] = {"checkpoint": [], "ControlNet": []}
     for path in paths:
         state = read_state(path)
+        if any(key.removeprefix(UNET).startswith(TRANSFORMER_KEYS) for key in state):
+            raise SedicError(TRANSFORMER.format(path.name, "a transformer"))
         kind = "checkpoint" if any(key.startswith(UNET) for key in state) else "ControlNet"
         if kinds[kind]:
             raise SedicError(

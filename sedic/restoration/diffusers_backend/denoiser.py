@@ -63,7 +63,7 @@ class DiffusersModels:
         table: σ of the training steps, rising.
         text_encoder_2, tokenizer_2: SDXL's second pair, CLIPTextModelWithProjection; None for other models.
         control_type: number of the condition's kind, for a union ControlNet.
-        embedded: whether they are the package's own small ones, which want settings of their own.
+        where: ``embedded`` or the folder in diffusers' layout that they were read from, whose settings suit them.
     """
 
     autoencoder: Any
@@ -77,7 +77,7 @@ class DiffusersModels:
     text_encoder_2: Any = None
     tokenizer_2: Any = None
     control_type: int = TILE_TYPE
-    embedded: bool = False
+    where: str = ""
     _texts: dict[str, Text] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -169,7 +169,7 @@ class DiffusersDenoiser:
 
     @torch.no_grad()
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
-        if self.scale == 1:
+        if self.scale == 1 or self.models.unet.config.get("time_cond_proj_dim"):
             return self._predict(x, sigma, self.positive)
         both = _together(self.positive, self.negative)
         positive, negative = self._predict(x.expand(2, -1, -1, -1), sigma, both).chunk(2)
@@ -215,6 +215,12 @@ class DiffusersDenoiser:
             with torch.set_grad_enabled(torch.is_grad_enabled() and through_control):
                 down, middle = self._control(z, time, hidden, added)
             residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+        width = models.unet.config.get("time_cond_proj_dim")
+        if width:  # a consistency model without LoRA is told the scale that it was distilled with (Luo et al. 2023)
+            from diffusers.models.embeddings import get_timestep_embedding
+
+            scale = torch.tensor([1000 * (self.scale - 1)], device=z.device)
+            residuals["timestep_cond"] = get_timestep_embedding(scale, width).to(z.dtype)
         output = models.unet(z, time, hidden, **added, **residuals).sample.float()
         if models.prediction == "v_prediction":
             return x / variance - output * sigma / variance.sqrt()
