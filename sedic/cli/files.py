@@ -159,18 +159,6 @@ def check_folder(path: Path) -> None:
     raise SedicError(f"The folder {path} cannot be made ({folder} is no folder); name another.")
 
 
-def make_folder(path: Path) -> None:
-    """Makes a folder, with those around it.
-
-    Raises:
-        SedicError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SedicError(f"The folder {path} cannot be made ({error}); name another.") from error
-
-
 def write(target: Name, data: bytes) -> None:
     """Writes an output, see :func:`sedic.output.write`.
 
