@@ -70,6 +70,10 @@ class Decoding:
         """See :class:`.work.Work`."""
         return MEMORY + (0 if self.models == "embedded" else 2 * size_of(Path(self.models)))
 
+    def spread(self, workers: int) -> Decoding:
+        """See :class:`.work.Work`."""
+        return self
+
 
 class Decoder:
     """Decodes files as a :class:`Decoding` says."""

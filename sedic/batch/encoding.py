@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,11 @@ class Encoding:
         folder = self.endpoint.folder if self.endpoint else None
         looks = EYES if self.auto or self.detector or self.segmenter else 0
         return MEMORY + looks + 2 * sum(map(size_of, (self.detector, self.segmenter, folder)))
+
+    def spread(self, workers: int) -> Encoding:
+        """See :class:`.work.Work`: of the endpoint's pace each gets its part."""
+        per_minute = self.endpoint.requests_per_minute if self.endpoint else 0
+        return replace(self, pace=Pace(per_minute / workers) if per_minute else None)
 
 
 class Encoder:

@@ -9,9 +9,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..errors import SedicError
+from .manifest import NAME as MANIFEST
+from .places import Where, inside, names
 
 PICTURES = frozenset(
     [".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg"]
@@ -35,9 +37,9 @@ class Item:
         semantics: its Semantics JSON, which need not be there; None where no folder of them was named.
     """
 
-    source: Path
+    source: Where
     output: str
-    semantics: Path | None = None
+    semantics: Where | None = None
 
 
 @dataclass
@@ -56,12 +58,12 @@ class Plan:
 
 
 def make_plan(
-    inputs: Sequence[Path], endings: frozenset[str], output: Path, ending: str, semantics: Path | None = None
+    inputs: Sequence[Where], endings: frozenset[str], output: Where, ending: str, semantics: Where | None = None
 ) -> Plan:
     """Finds what a run does.
 
     Args:
-        inputs: files, folders (with all that is in them) and patterns (``**`` is any folders).
+        inputs: files, folders (with all that is in them), patterns (``**`` is any folders), and addresses of folders.
         endings: of the files that are taken from folders, in small letters.
         output: the folder that will be written to.
         ending: of what is written.
@@ -74,10 +76,12 @@ def make_plan(
     found: dict[str, Item] = {}
     for name in inputs:
         for source, stem in _files_of(name, endings, output, plan, other):
-            item = Item(source, stem + ending, semantics / f"{stem}.json" if semantics else None)
-            found.setdefault(os.path.abspath(source), item)
+            item = Item(source, stem + ending, inside(semantics, f"{stem}.json") if semantics else None)
+            found.setdefault(os.path.abspath(source) if isinstance(source, Path) else source, item)
     items = _without_masks(list(found.values()), plan)
     _refuse(items, output, plan)
+    if semantics:
+        del other[".json"]
     left = ", ".join(f"{number} {kind or 'without ending'}" for kind, number in sorted(other.items()))
     if not plan.items and not plan.refused:
         named = ", ".join(map(str, inputs))
@@ -89,16 +93,19 @@ def make_plan(
     return plan
 
 
-def several(names: Sequence[Path]) -> bool:
-    """Whether these are more than one file: several names, a folder, or a pattern."""
-    return len(names) != 1 or names[0].is_dir() or _is_pattern(names[0])
+def several(named: Sequence[Where]) -> bool:
+    """Whether these are more than one file: several names, a folder, a pattern, or an address."""
+    (name, *more) = named
+    return bool(more) or not isinstance(name, Path) or name.is_dir() or _is_pattern(name)
 
 
-def mask_files(semantics: Path | None) -> list[Path]:
+def mask_files(semantics: Where | None) -> list[Path]:
     """The mask files that a Semantics JSON names; none where it cannot be read, which its reader tells."""
+    if not isinstance(semantics, Path):
+        return []
     try:
-        rows = json.loads(semantics.read_text(encoding="utf-8-sig"))["objects"] if semantics else []
-        return [semantics.parent / row["mask"] for row in rows if row.get("mask")] if semantics else []
+        rows = json.loads(semantics.read_text(encoding="utf-8-sig"))["objects"]
+        return [semantics.parent / row["mask"] for row in rows if row.get("mask")]
     except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return []
 
@@ -108,15 +115,21 @@ def _is_pattern(name: Path) -> bool:
 
 
 def _files_of(
-    name: Path, endings: frozenset[str], output: Path, plan: Plan, other: Counter[str]
-) -> Iterator[tuple[Path, str]]:
+    name: Where, endings: frozenset[str], output: Where, plan: Plan, other: Counter[str]
+) -> Iterator[tuple[Where, str]]:
     """The files that one input stands for, each with the name of its output without ending."""
-    if name.is_dir():
+    if not isinstance(name, Path):
+        for inner in map(PurePosixPath, names(name)):
+            if inner.suffix.lower() in endings:
+                yield inside(name, str(inner)), str(inner.with_suffix(""))
+            else:
+                other[inner.suffix.lower()] += 1
+    elif name.is_dir():
         _require_outside(name, output)
         for path in _walk(name, plan):
             if path.suffix.lower() in endings:
                 yield path, path.relative_to(name).with_suffix("").as_posix()
-            else:
+            elif path.name != MANIFEST:
                 other[path.suffix.lower()] += 1
     elif _is_pattern(name):
         root = _root(name)
@@ -139,7 +152,9 @@ def _root(pattern: Path) -> Path:
     return Path(*parts)
 
 
-def _require_outside(folder: Path, output: Path) -> None:
+def _require_outside(folder: Path, output: Where) -> None:
+    if not isinstance(output, Path):
+        return
     inner, outer = os.path.realpath(output), os.path.realpath(folder)
     if inner == outer or inner.startswith(outer.rstrip(os.sep) + os.sep):
         raise PlanError(
@@ -177,30 +192,35 @@ def _walk(folder: Path, plan: Plan) -> Iterator[Path]:
 
 
 def _without_masks(items: list[Item], plan: Plan) -> list[Item]:
-    masks = {os.path.realpath(mask) for item in items for mask in mask_files(item.semantics)}
-    kept = [item for item in items if os.path.realpath(item.source) not in masks]
+    masks = {_real(mask) for item in items for mask in mask_files(item.semantics)}
+    kept = [item for item in items if _real(item.source) not in masks]
     if len(kept) < len(items):
         plan.notes.append(f"{len(items) - len(kept)} pictures are masks that the Semantics name; they are left out.")
     return kept
 
 
-def _refuse(items: list[Item], output: Path, plan: Plan) -> None:
+def _refuse(items: list[Item], output: Where, plan: Plan) -> None:
     """Sorts items into what is done and what would be lost: outputs of one name, and outputs that are inputs."""
     named: dict[str, list[Item]] = {}
     for item in items:
         named.setdefault(_folded(item.output), []).append(item)
-    inputs = {os.path.realpath(item.source) for item in items}
+    inputs = {_real(item.source) for item in items}
     for item in items:
         others = [str(other.source) for other in named[_folded(item.output)] if other is not item]
-        target = output / item.output
+        target = inside(output, item.output)
         if others:
             sentence = f"{item.source} and {', '.join(others)} would all become {target}; rename them."
-        elif os.path.realpath(target) in inputs:
+        elif _real(target) in inputs:
             sentence = f"{item.source} would become {target}, which is an input and would be lost; name another folder."
         else:
             plan.items.append(item)
             continue
         plan.refused.append((item, sentence))
+
+
+def _real(place: Where) -> str:
+    """One name for a file, links and other spellings counted."""
+    return os.path.realpath(place) if isinstance(place, Path) else place
 
 
 def _folded(name: str) -> str:

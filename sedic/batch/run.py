@@ -8,15 +8,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .. import output
 from ..errors import SedicError
 from ..progress import tell
+from . import places
 from .manifest import Manifest, file_sha256, sha256
 from .plan import Item, Plan
-from .work import Result, Work, fingerprint
+from .work import Result, Work, fingerprint, foreign
 from .workers import Crew, default_jobs
 
+MOST_ERRORS = 1000  # that a summary holds; the manifest has all
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 Tell = Callable[[str, str], None]
 
@@ -53,6 +56,20 @@ class Summary:
     jobs: int = 0
     memory: int = 0
     errors: list[str] = field(default_factory=list)
+
+    def count(self, row: dict[str, Any], memory: int) -> None:
+        """Counts a row of the manifest; ``memory`` is the most that its worker held."""
+        self.working += row["seconds"]
+        self.memory = max(self.memory, memory)
+        if row["error"]:
+            self.failed += 1
+            if len(self.errors) < MOST_ERRORS:
+                self.errors.append(f"{row['source']}: {row['error']}")
+        else:
+            self.done += 1
+            self.noted += bool(row["notes"])
+            self.bytes += row["bytes"]
+            self.pixels += row["width"] * row["height"]
 
     @property
     def total(self) -> int:
@@ -94,7 +111,7 @@ class Run:
         self._summary = summary = Summary()
         output.make_folder(self.folder)
         for item, sentence in self.plan.refused:
-            self._fail(item, Result(error=sentence))
+            self._fail(item, sentence)
         todo = self._todo()
         first = next(todo, None)
         if first is not None:
@@ -115,13 +132,12 @@ class Run:
             there = file_sha256(target) if os.path.lexists(target) else None
             row = self._manifest.done(item.output)
             if there and row and there == row["output_sha256"]:
-                same = row["settings"] == fingerprint(self._settings, item)
-                if same and row["source_sha256"] == file_sha256(item.source):
+                same = row["settings"] == fingerprint(self._settings, item.semantics)
+                if same and row["source_sha256"] == places.digest(item.source):
                     self._summary.skipped += 1
                     continue
             if self._foreign(target, item.output, there):
-                self._fail(item, Result(error=f"{target} is there and no run wrote it as it is; name another folder, "
-                                              "or add --force to replace it."))  # fmt: skip
+                self._fail(item, foreign(target))
                 continue
             yield item
 
@@ -130,46 +146,39 @@ class Run:
 
     def _take(self, item: Item, result: Result) -> None:
         """Writes what a worker made; its row first, see :mod:`.manifest`."""
-        summary = self._summary
-        summary.working += result.seconds
-        summary.memory = max(summary.memory, result.peak)
-        if result.made is None:
-            self._fail(item, result)
-            return
-        target = self.folder / item.output
-        there = file_sha256(target) if os.path.lexists(target) else None
-        if there != sha256(result.made.data) and self._foreign(target, item.output, there):
-            result.made, result.error = (
-                None,
-                f"{target} was written meanwhile, and not by this run; it is left as it is.",
-            )
-            self._fail(item, result)
-            return
-        self._manifest.add(result.row(str(item.source), item.output, fingerprint(self._settings, item)))
-        try:
-            output.make_folder(target.parent)
-            output.write(target, result.made.data)
-        except SedicError as error:
-            made, result.made, result.error = result.made, None, str(error)
-            cause = error.__cause__
-            if isinstance(cause, OSError) and cause.errno in FULL:
-                raise RunError(
-                    f"{target} cannot be written ({cause.strerror}); free {len(made.data)} bytes and more, and run the "
-                    "same again: it continues."
-                ) from error
-            self._fail(item, result)
-            return
-        summary.done += 1
-        summary.noted += bool(result.notes)
-        summary.bytes += result.made.coded
-        summary.pixels += result.made.width * result.made.height
-        self._tell()
+        target, made = self.folder / item.output, result.made
+        if made is not None:
+            there = file_sha256(target) if os.path.lexists(target) else None
+            if there != sha256(made.data) and self._foreign(target, item.output, there):
+                result.made, result.error = None, foreign(target)
+        row = self._keep(item, result)
+        if result.made is not None:
+            try:
+                output.make_folder(target.parent)
+                output.write(target, result.made.data)
+            except SedicError as error:
+                cause = error.__cause__
+                if isinstance(cause, OSError) and cause.errno in FULL:
+                    raise RunError(
+                        f"{target} cannot be written ({cause.strerror}); free some space, and run the same again: it "
+                        "continues."
+                    ) from error
+                result.made, result.error = None, str(error)
+                row = self._keep(item, result)
+        self._count(row, result.peak)
 
-    def _fail(self, item: Item, result: Result) -> None:
-        self._summary.failed += 1
-        self._summary.errors.append(f"{item.source}: {result.error}")
-        self._manifest.add(result.row(str(item.source), item.output, fingerprint(self._settings, item)))
-        self.told(str(item.source), result.error)
+    def _fail(self, item: Item, sentence: str) -> None:
+        self._count(self._keep(item, Result(error=sentence)), 0)
+
+    def _keep(self, item: Item, result: Result) -> dict[str, Any]:
+        row = result.row(str(item.source), item.output, fingerprint(self._settings, item.semantics))
+        self._manifest.add(row)
+        return row
+
+    def _count(self, row: dict[str, Any], memory: int) -> None:
+        self._summary.count(row, memory)
+        if row["error"]:
+            self.told(row["source"], row["error"])
         self._tell()
 
     def _tell(self) -> None:

@@ -8,7 +8,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +17,10 @@ from typing import Any, Protocol
 import psutil
 
 from ..errors import SedicError
+from . import places
 from .manifest import file_sha256, sha256
-from .plan import Item, mask_files
+from .places import Where
+from .plan import mask_files
 
 FORMAT = "SEDIC 1"
 
@@ -67,6 +69,10 @@ class Work(Protocol):
         """Bytes that a worker takes, about."""
         ...
 
+    def spread(self, workers: int) -> Work:
+        """The same for so many workers on several machines, which share nothing."""
+        ...
+
 
 @dataclass
 class Result:
@@ -105,13 +111,18 @@ class Result:
         return row | {"output_sha256": sha256(made.data) if made else None}
 
 
-def fingerprint(settings: Mapping[str, Any], item: Item) -> str:
+def fingerprint(settings: Mapping[str, Any], semantics: Where | None) -> str:
     """The hash of all that a file depends on but the picture itself: settings, and words and masks beside it."""
     digest = hashlib.sha256(json.dumps({"format": FORMAT, **settings}, sort_keys=True, default=str).encode())
-    if item.semantics:
-        for path in (item.semantics, *mask_files(item.semantics)):
-            digest.update((file_sha256(path) or "missing").encode())
+    if semantics:
+        for path in (semantics, *mask_files(semantics)):
+            digest.update((places.digest(path) or "missing").encode())
     return digest.hexdigest()
+
+
+def foreign(target: object) -> str:
+    """Why an output is left as it is."""
+    return f"{target} is there and no run wrote it as it is; name another folder, or add --force to replace it."
 
 
 def files_fingerprint(*paths: str | os.PathLike[str] | None) -> str:
@@ -125,21 +136,28 @@ def files_fingerprint(*paths: str | os.PathLike[str] | None) -> str:
     return digest.hexdigest()
 
 
-def do(maker: Maker, item: Item, started: float | None = None) -> Result:
-    """Works on one picture; whatever goes wrong with it is in the result."""
-    started = time.monotonic() if started is None else started
+def do(maker: Maker, source: str, read: Callable[[], bytes], semantics: Path | None) -> Result:
+    """Works on one picture; whatever goes wrong with it is in the result.
+
+    Args:
+        maker: does it.
+        source: how messages call it.
+        read: gives its bytes.
+        semantics: its Semantics JSON, if there is a folder of them.
+    """
+    started = time.monotonic()
     result = Result()
     with _hears(result.notes):
         try:
-            source = _Named(item.source.read_bytes(), str(item.source))
-            result.source_sha256 = sha256(source.getvalue())
-            result.made = maker.make(source, item.semantics)
+            data = _Named(read(), source)
+            result.source_sha256 = sha256(data.getvalue())
+            result.made = maker.make(data, semantics)
         except SedicError as error:
             result.error = str(error)
         except FileNotFoundError:
-            result.error = f"There is no file {item.source}; check the name."
+            result.error = f"There is no file {source}; check the name."
         except OSError as error:
-            result.error = f"{item.source} cannot be read ({error.strerror or error}); mend that, or leave it out."
+            result.error = f"{source} cannot be read ({error.strerror or error}); mend that, or leave it out."
         except MemoryError:
             result.error = "There is not enough memory for this; take fewer --jobs, or a smaller picture."
         except Exception as error:  # a fault of the program's own ends no run of a thousand pictures

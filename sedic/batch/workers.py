@@ -21,6 +21,7 @@ import psutil
 
 from ..errors import SedicError
 from ..threads import WAITING, cores
+from . import places
 from .plan import Item
 from .work import Maker, Result, Work, do
 
@@ -179,7 +180,8 @@ def _work(item: Item) -> Result:
     if _maker is None and (failure := _load()):
         return Result(error=failure)
     assert _maker is not None
-    return do(_maker, item)
+    with places.brought_here(item.semantics) as semantics:
+        return do(_maker, str(item.source), lambda: places.read(item.source), semantics)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def add(kinds: Any) -> None:
         "--words-file", type=files.name, metavar="FILE", help="the same, a line each; - is standard input"
     )
     words.add_argument(
-        "--semantics", type=Path, metavar="S.json",
+        "--semantics", type=files.where, metavar="S.json",
         help="words, and paths of masks beside the file; of several pictures the folder of their NAME.json",
     )  # fmt: skip
     words.add_argument("--endpoint", metavar="PROFILE", help="ask a vision-language model, see README, Words")
@@ -169,6 +169,7 @@ def _checked(options: argparse.Namespace) -> None:
     from .. import codec
     from ..batch.plan import mask_files
 
+    files.require_here(options.semantics)
     files.read_once(options.image, options.words_file)
     inputs = [options.image, options.words_file, options.semantics, *mask_files(options.semantics)]
     files.check_output(options.output, [*inputs, options.detector, options.segmenter], options.force)

@@ -36,6 +36,9 @@ class Turning:
     def memory(self) -> int:
         return 1
 
+    def spread(self, workers: int) -> Turning:
+        return self
+
 
 class Turner:
     def __init__(self, how: Turning, device: str) -> None:

@@ -75,6 +75,13 @@ def test_a_folder_is_decoded_and_told_as_json(encoded, tmp_path, capsys):
         (["encode", ".", "-o", "empty"], "The output empty lies within ."),
         (["decode", "a.png", "b.png", "-o", "out", "--stages", "s"], "--stages keeps the stages of one picture"),
         (["decode", "a.png", "b.png", "-o", "out", "--eta", "-1"], "eta"),
+        (
+            ["encode", "s3://b/c", "-o", "out"],
+            "s3://b/c is not on this machine; name a file here, or folders there with",
+        ),
+        (["encode", "a.png", "-o", "s3://b/c"], "s3://b/c is not on this machine"),
+        (["info", "s3://b/c"], "s3://b/c is not on this machine"),
+        (["encode", "a.png", "b.png", "-o", "out", "--engine", "ray", "--device", "cuda:0,cuda:1"], "write cuda, or"),
     ],
 )
 def test_what_cannot_be_is_told_before_the_work_and_nothing_is_made(
@@ -114,7 +121,7 @@ def test_every_option_of_encode_counts_as_a_setting_or_is_known_not_to():
     parser = argparse.ArgumentParser()
     add(parser.add_subparsers())
     options = set(vars(parser.parse_args(["encode", "a", "-o", "b"])))
-    beside = {"image", "output", "force", "json", "run", "jobs", "device", "semantics"}
+    beside = {"image", "output", "force", "json", "run", "jobs", "engine", "device", "semantics"}
     read = {"words", "words_file", "preset", "mask_cell", "smooth_masks", *LIMITS}
     assert options == beside | read | (options & {field.name for field in fields(Encoding)})
     assert {"typed", "limits", "masks"} <= set(Encoding().settings())
