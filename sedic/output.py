@@ -63,6 +63,18 @@ def check(path: Name) -> None:
         raise OutputError(f"{path} cannot be written: {what} is write-protected; name another place.")
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder, with those around it.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {path} cannot be made ({error}); name another.") from error
+
+
 def is_stream(path: Name) -> bool:
     """Whether the path is a device, a FIFO or the like, which has no ending to speak of."""
     if descriptor(path) is not None:

@@ -93,7 +93,7 @@ def unpack(options: argparse.Namespace, speech: Speech) -> None:
     if options.output.is_dir():
         for path in written:
             files.check_output(path, [options.file], hides=True)
-    files.make_folder(options.output)
+    output.make_folder(options.output)
     try:
         write_picture(reference, codec.reference_of(file).picture(options.weights))
     finally:

@@ -8,11 +8,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from .. import threads
+from .. import output, threads
 from ..bitstream import SedicFile
 from ..errors import SedicError
 from ..restoration.settings import Settings
-from . import files
+from . import files, folders
 from .bars import Bars
 from .speech import Speech
 from .switches import add_switches, settings_from
@@ -21,13 +21,21 @@ from .switches import add_switches, settings_from
 def add(kinds: Any) -> None:
     """Adds the command to an argparse parser's subparsers."""
     command = kinds.add_parser("decode", help=".sedic to picture")
-    command.add_argument("file", type=files.name, help="a .sedic file, or - for standard input")
     command.add_argument(
-        "-o", "--output", type=files.name, required=True, metavar="OUT.png", help="- is standard output, as PNG"
+        "file", type=files.name, nargs="+",
+        help="a .sedic file, or - for standard input; or several, folders, patterns",
+    )  # fmt: skip
+    command.add_argument(
+        "-o", "--output", type=files.name, required=True, metavar="OUT.png",
+        help="- is standard output, as PNG; of several files a folder",
+    )  # fmt: skip
+    command.add_argument(
+        "--force", action="store_true", help="of several files: replace pictures that no earlier run wrote"
     )
     command.add_argument("--stages", type=Path, metavar="DIR", help="also write the picture after each stage there")
     command.add_argument("--until", choices=("reference", "object", "final"), default="final")
     command.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    folders.add_switches(command)
     add_switches(command)
     command.set_defaults(run=run)
 
@@ -35,6 +43,11 @@ def add(kinds: Any) -> None:
 def run(options: argparse.Namespace, speech: Speech) -> None:
     """A file to a picture, stage by stage; the output's name is taken once, when its picture is there."""
     threads.share()
+    if folders.several(options.file):
+        folders.run(folders.decoding(options), options, speech)
+        return
+    (options.file,) = options.file
+    folders.tell_no_use(options)
     from .. import codec
     from ..picture import picture_bytes, picture_format, write_picture
 
@@ -55,7 +68,7 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
             done[-1]["file"] = str(stage_files[name])
 
     if options.stages:
-        files.make_folder(options.stages)
+        output.make_folder(options.stages)
     keep("reference", 0.0)
     if options.until != "reference":
         models = codec.load_models(options.models, options.device, options.precision, options.lora)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..demo import PHOTOGRAPH, SEMANTICS
+from ..output import make_folder
 from . import compare, contents, decode, encode
-from .files import make_folder
 from .speech import Speech
 
 

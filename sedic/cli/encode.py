@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from ..errors import SedicError
 from ..reference.registry import DEFAULT_CODEC
 from ..semantics import PRESETS, Limits, Semantics
 from ..understanding.masks.locate import BOX_THRESHOLD, SEVERAL, TEXT_THRESHOLD
-from . import files
+from . import files, folders
 from .bars import Bars
 from .contents import description
 from .speech import Speech
@@ -26,12 +25,19 @@ LIMITS = ("objects", "name_words", "detail_words", "overall_words")
 def add(kinds: Any) -> None:
     """Adds the command to an argparse parser's subparsers; defaults come from where they are used."""
     command = kinds.add_parser("encode", help="picture to .sedic")
-    command.add_argument("image", type=files.name, help="a picture, or - for standard input")
     command.add_argument(
-        "-o", "--output", type=files.name, required=True, metavar="OUT.sedic", help="- is standard output"
+        "image", type=files.name, nargs="+", help="a picture, or - for standard input; or several, folders, patterns"
     )
-    command.add_argument("--force", action="store_true", help="replace an output that exists and is no .sedic file")
+    command.add_argument(
+        "-o", "--output", type=files.name, required=True, metavar="OUT.sedic",
+        help="- is standard output; of several pictures a folder",
+    )  # fmt: skip
+    command.add_argument(
+        "--force", action="store_true",
+        help="replace an output that exists and is no .sedic file; in a folder, that no earlier run wrote",
+    )  # fmt: skip
     command.add_argument("--json", action="store_true", help="one JSON object instead of a line")
+    folders.add_switches(command)
     words = command.add_mutually_exclusive_group()
     words.add_argument(
         "--words", action="append", metavar="TEXT",
@@ -40,7 +46,10 @@ def add(kinds: Any) -> None:
     words.add_argument(
         "--words-file", type=files.name, metavar="FILE", help="the same, a line each; - is standard input"
     )
-    words.add_argument("--semantics", type=Path, metavar="S.json", help="words, and paths of masks beside the file")
+    words.add_argument(
+        "--semantics", type=files.where, metavar="S.json",
+        help="words, and paths of masks beside the file; of several pictures the folder of their NAME.json",
+    )  # fmt: skip
     words.add_argument("--endpoint", metavar="PROFILE", help="ask a vision-language model, see README, Words")
     words.add_argument(
         "--auto", action="store_true", help="words and masks by the embedded eyes: what they are sure of"
@@ -75,32 +84,33 @@ def add(kinds: Any) -> None:
     command.add_argument(
         "--several", choices=SEVERAL, help=f"boxes of one name: all, or the best; default: {SEVERAL[0]}"
     )
-    command.add_argument("--device", metavar="NAME", help="of local models, as PyTorch names it; default: cpu")
+    command.add_argument(
+        "--device", metavar="NAME", help="of local models, as PyTorch names it; default: cpu; a worker for each of a,b"
+    )
     command.add_argument("--weights", type=Path, metavar="DIR", help="weights of reference codecs that need any")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, speech: Speech) -> None:
-    """A picture, with words and masks, to a file."""
+    """A picture, or several, with words and masks, to files."""
     threads.share()
-    from .. import codec
+    from ..batch.encoding import Encoder
     from ..progress import watched_by
 
     threads.adapt()
-    limits = _checked(options)
+    limits = _checked_values(options)
+    if folders.several(options.image):
+        folders.run(folders.encoding(options, _encoding(options, limits)), options, speech)
+        return
+    (options.image,) = options.image
+    folders.tell_no_use(options)
+    _checked(options)
+    encoder = Encoder(_encoding(options, limits), options.device or "cpu")
     image = files.read_picture(options.image)
-    words = _words(image, options, limits)
-    semantics = _located(image, words, options)
+    words = encoder.words(image, options.semantics)
+    semantics = encoder.located(image, words)
     with Bars() as bars, watched_by(bars):
-        file = codec.encode(
-            image,
-            semantics,
-            options.reference,
-            limits,
-            options.target_bpp,
-            models=options.weights,
-            masks=mask.MaskChoice(cell=options.mask_cell, smooth=options.smooth_masks),
-        )
+        file = encoder.packed(image, semantics)
         data = file.to_bytes()
     _tell_what_had_no_use(options, words, file)
     files.write(options.output, data)
@@ -108,11 +118,28 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
     speech.json({"output": str(options.output), **description(file)})
 
 
-def _checked(options: argparse.Namespace) -> Limits:
-    """The limits of words; all that can be told before the work is told here, before anybody is asked anything.
+def _encoding(options: argparse.Namespace, limits: Limits) -> Any:
+    """The options as the library has them."""
+    from ..batch.encoding import Encoding
+    from ..understanding.words.endpoints import read_endpoint
+
+    text = None if options.words is None else "\n".join(options.words)
+    names = ("reference", "target_bpp", "auto", "ask_again", "detector", "segmenter", "box_threshold",
+             "text_threshold", "several", "weights")  # fmt: skip
+    return Encoding(
+        limits,
+        typed=files.read_text(options.words_file) if options.words_file else text,
+        endpoint=read_endpoint(options.endpoint) if options.endpoint else None,
+        masks=mask.MaskChoice(cell=options.mask_cell, smooth=options.smooth_masks),
+        **{name: getattr(options, name) for name in names},
+    )
+
+
+def _checked_values(options: argparse.Namespace) -> Limits:
+    """The limits of words; what can be told of the options alone is told here, before any work.
 
     Raises:
-        SedicError: an option out of range, two that contradict each other, or an output that cannot be written.
+        SedicError: an option out of range, or two that contradict each other.
     """
     from .. import codec
 
@@ -130,81 +157,28 @@ def _checked(options: argparse.Namespace) -> Limits:
     if options.target_bpp is not None and not options.target_bpp > 0:
         raise SedicError(f"--target-bpp is {options.target_bpp}; it must be above 0, say 0.03.")
     codec.check_request(options.reference, options.target_bpp, options.weights)
-    files.read_once(options.image, options.words_file)
-    inputs = [options.image, options.words_file, options.semantics, *_mask_files(options.semantics)]
-    files.check_output(options.output, [*inputs, options.detector, options.segmenter], options.force)
-    if options.endpoint or options.detector:
-        codec.require_device(options.device or "cpu")
     return limits
 
 
-def _words(image: Any, options: argparse.Namespace, limits: Limits) -> Semantics:
-    """What the picture shows, from wherever the options say."""
-    size = image.shape[1], image.shape[0]
-    if options.semantics:
-        return Semantics.read(options.semantics, size).limited(limits)
-    if options.words or options.words_file:
-        from ..understanding.words.textualize import typed
+def _checked(options: argparse.Namespace) -> None:
+    """Told before anybody is asked anything: an output that cannot be written, or a device that is not there.
 
-        text = "\n".join(options.words) if options.words else files.read_text(options.words_file)
-        return typed(text).limited(limits)
-    if options.endpoint:
-        from ..understanding.words.endpoints import read_endpoint
-        from ..understanding.words.memory import AnswerCache
-        from ..understanding.words.textualize import provider_of, textualize
+    Raises:
+        SedicError: one of these.
+    """
+    from .. import codec
+    from ..batch.plan import mask_files
 
-        provider = provider_of(read_endpoint(options.endpoint), options.device or "cpu")
-        return textualize(image, provider, limits, memory=AnswerCache(ask_again=options.ask_again))
-    if options.auto:
-        return _seen(image, limits, options)
-    return Semantics()
-
-
-def _seen(image: Any, limits: Limits, options: argparse.Namespace) -> Semantics:
-    """What the embedded eyes are sure of; what they found and left out is noted."""
-    from ..understanding.embedded.look import look
-    from ..understanding.masks.segment import load_segmenter
-
-    seen = look(image, limits, load_segmenter(options.segmenter) if options.segmenter else None)
-    for note in seen.notes:
-        warnings.warn(note, stacklevel=2)
-    return seen.semantics
-
-
-def _located(image: Any, semantics: Semantics, options: argparse.Namespace) -> Semantics:
-    """Masks for the objects that have none, where a detector was named; otherwise a note for each of them."""
-    if options.detector and any(o.mask is None for o in semantics.objects):
-        from ..understanding.masks.grounding import load_detector
-        from ..understanding.masks.locate import locate
-        from ..understanding.masks.segment import load_segmenter
-
-        detector = load_detector(options.detector)
-        segmenter = load_segmenter(options.segmenter) if options.segmenter else None
-        detector.model.to(options.device or "cpu")
-        if segmenter:
-            segmenter.model.to(options.device or "cpu")
-        found = locate(
-            image,
-            semantics,
-            detector,
-            segmenter,
-            box_threshold=BOX_THRESHOLD if options.box_threshold is None else options.box_threshold,
-            text_threshold=TEXT_THRESHOLD if options.text_threshold is None else options.text_threshold,
-            several=options.several or SEVERAL[0],
-        )
-        semantics = found.semantics
-        for note in found.notes:
-            warnings.warn(note, stacklevel=2)
-    for o in semantics.objects:
-        if o.mask is None:
-            warnings.warn(
-                f"{o.name!r} has no mask, so its stage will be skipped; add one, or name a --detector.", stacklevel=2
-            )
-    return semantics
+    files.require_here(options.semantics)
+    files.read_once(options.image, options.words_file)
+    inputs = [options.image, options.words_file, options.semantics, *mask_files(options.semantics)]
+    files.check_output(options.output, [*inputs, options.detector, options.segmenter], options.force)
+    if options.endpoint or options.detector or options.segmenter:
+        codec.require_device(options.device or "cpu")
 
 
 def _tell_what_had_no_use(options: argparse.Namespace, words: Semantics, file: SedicFile) -> None:
-    """A note for options that changed nothing, and for a file without words."""
+    """A note for options that changed nothing."""
     sought = any(o.mask is None for o in words.objects)
     found = bool(options.detector) and sought
     why = "every object has a mask" if words.objects else "there are no objects"
@@ -215,24 +189,9 @@ def _tell_what_had_no_use(options: argparse.Namespace, words: Semantics, file: S
         (sought, why, ["detector"]),
         (found, unless_found, ["box_threshold", "text_threshold", "several"]),
         (found or options.auto, unless_found, ["segmenter"]),
-        (found or bool(options.endpoint), "no model runs here", ["device"]),
+        (found or bool(options.endpoint or (options.auto and options.segmenter)), "no model runs here", ["device"]),
         (masked, "no object has a mask", ["mask_cell", "smooth_masks"]),
     ):
         for name in names:
             if getattr(options, name) not in (None, False) and not used:
                 warnings.warn(f"--{name.replace('_', '-')} had no use: {reason}.", stacklevel=2)
-    if not file.semantics.overall and not file.semantics.objects:
-        warnings.warn(
-            "The file holds no words, so nothing but the reference says what the picture shows; give some with "
-            "--words, --words-file, --semantics, --endpoint or --auto.",
-            stacklevel=2,
-        )
-
-
-def _mask_files(semantics: Path | None) -> list[Path]:
-    """The mask files that a Semantics JSON names; none where it cannot be read, which its reader tells."""
-    try:
-        rows = json.loads(semantics.read_text(encoding="utf-8-sig"))["objects"] if semantics else []
-        return [semantics.parent / row["mask"] for row in rows if row.get("mask")] if semantics else []
-    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        return []

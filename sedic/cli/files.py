@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import output
+from ..batch.places import Address, where
 from ..bitstream import SedicFile
 from ..bitstream.container import MOST_FILE
 from ..bitstream.header import MAGIC
@@ -29,7 +30,7 @@ class Standard:
 
 
 STANDARD = Standard()
-Name = Path | Standard
+Name = Path | Standard | Address
 
 
 class Given(io.BytesIO):
@@ -45,7 +46,14 @@ class Given(io.BytesIO):
 
 def name(text: str) -> Name:
     """An argument that names a file or, as ``-``, a standard stream; ``./-`` is a file of that name."""
-    return STANDARD if text == "-" else Path(text)
+    return STANDARD if text == "-" else where(text)
+
+
+def require_here(*places: Any) -> None:
+    """Raises SedicError where one of them is no file or folder of this machine."""
+    for place in places:
+        if isinstance(place, Address):
+            raise SedicError(f"{place} is not on this machine; name a file here, or folders there with --engine ray.")
 
 
 def read_from(source: Name, most: int = MOST_PICTURE) -> Path | Given:
@@ -54,6 +62,7 @@ def read_from(source: Name, most: int = MOST_PICTURE) -> Path | Given:
     Raises:
         SedicError: nothing can be read there, or more than ``most`` bytes come.
     """
+    require_here(source)
     if isinstance(source, Path) and not output.is_stream(source):
         return source
     shown = "standard input" if isinstance(source, Standard) else str(source)
@@ -120,7 +129,8 @@ def check_output(target: Name, inputs: Iterable[Name | None], force: bool = True
     Raises:
         SedicError: one of these.
     """
-    if isinstance(target, Standard):
+    require_here(target)
+    if not isinstance(target, Path):
         return
     output.check(target)
     for source in inputs:
@@ -157,18 +167,6 @@ def check_folder(path: Path) -> None:
         if folder.exists() or folder.is_symlink():
             break
     raise SedicError(f"The folder {path} cannot be made ({folder} is no folder); name another.")
-
-
-def make_folder(path: Path) -> None:
-    """Makes a folder, with those around it.
-
-    Raises:
-        SedicError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SedicError(f"The folder {path} cannot be made ({error}); name another.") from error
 
 
 def write(target: Name, data: bytes) -> None:

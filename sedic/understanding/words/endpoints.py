@@ -12,6 +12,7 @@ The file is TOML, one table a profile; keys live here or in the environment, nev
     key_env = "OPENAI_API_KEY"
     timeout = 60
     max_tokens = 20000
+    requests_per_minute = 50
     extra_body = { reasoning_effort = "low" }
 
     [azure]
@@ -46,7 +47,8 @@ from ...errors import SedicError
 TIMEOUT = 120.0  # seconds; a vision model on a CPU is slow
 # More than any answer: models that think first spend it on thoughts, and servers have defaults as low as 16.
 MAX_TOKENS = 8192
-KEYS = ("base_url", "model", "key", "key_env", "timeout", "max_tokens", "extra_body", "api_version", "folder")
+KEYS = ("base_url", "model", "key", "key_env", "timeout", "max_tokens", "extra_body", "api_version", "folder",
+        "requests_per_minute")  # fmt: skip
 EXAMPLE = '[local], base_url = "http://127.0.0.1:11434/v1", model = "qwen2.5vl:7b", each on a line of its own'
 
 
@@ -68,6 +70,7 @@ class Endpoint:
         max_tokens: most that the model may say, its thoughts included.
         extra_body: sent with each request as it is. Left out of ``repr``: it may hold what is nobody's business.
         api_version: of Azure's classic address; empty elsewhere.
+        requests_per_minute: most questions that folders of pictures ask; 0 for as many as there are workers.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Endpoint:
     max_tokens: int = MAX_TOKENS
     extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     api_version: str = ""
+    requests_per_minute: float = 0.0
 
     @property
     def identity(self) -> str:
@@ -135,10 +139,11 @@ def read_endpoint(name: str, path: Path | None = None, environment: Mapping[str,
         base_url,
         _text(table, "model", name, path, required=True),
         _key(table, name, path, os.environ if environment is None else environment),
-        _timeout(table, name, path),
+        _number(table, "timeout", "seconds", name, path, TIMEOUT),
         max_tokens=_max_tokens(table, name, path),
         extra_body=_extra_body(table, name, path),
         api_version=version,
+        requests_per_minute=_number(table, "requests_per_minute", "questions", name, path, 0.0),
     )
 
 
@@ -214,10 +219,13 @@ def _key(table: dict, name: str, path: Path, environment: Mapping[str, str]) -> 
     return key
 
 
-def _timeout(table: dict, name: str, path: Path) -> float:
-    value = table.get("timeout", TIMEOUT)
+def _number(table: dict, key: str, of: str, name: str, path: Path, default: float) -> float:
+    """A number above 0; ``of`` says of what."""
+    value = table.get(key, default)
+    if value is default:
+        return default
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-        raise EndpointError(f"timeout of the endpoint {name!r} in {path} must be a number of seconds above 0.")
+        raise EndpointError(f"{key} of the endpoint {name!r} in {path} must be a number of {of} above 0.")
     return float(value)
 
 

@@ -72,12 +72,21 @@ class AnswerCache:
             )
 
     def _forget(self) -> None:
-        files = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-        for path in files[: max(0, len(files) - self.most)]:
-            path.unlink(missing_ok=True)
+        files = list(self.folder.glob("*.json"))
+        if len(files) > self.most:
+            for path in sorted(files, key=_used)[: len(files) - self.most]:
+                path.unlink(missing_ok=True)
 
     def _path(self, image: np.ndarray, question: str, identity: str, seed: int) -> Path:
         digest = hashlib.sha256(np.ascontiguousarray(image).tobytes())
         for part in (VERSION, str(image.shape), question, identity, str(seed)):
             digest.update(b"\0" + part.encode())
         return self.folder / f"{digest.hexdigest()}.json"
+
+
+def _used(path: Path) -> float:
+    """When a file was last used; another process may have taken it away meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

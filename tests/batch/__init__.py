@@ -1,0 +1,1 @@
+"""Folders of pictures: what a run takes, skips, survives and remembers."""
