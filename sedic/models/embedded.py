@@ -1,4 +1,4 @@
-"""The embedded models: their shapes, in diffusers' and transformers' own classes, and their weights.
+"""The embedded models: their shapes, in diffusers' and transformers' words, and their weights.
 
 Small relatives of Stable Diffusion that run the whole decoder on a CPU: an autoencoder (:mod:`.autoencoder`), a UNet
 and its ControlNet in SD 1.x's shape, a CLIP text encoder. The ControlNet takes the condition's latent. The network
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from ..errors import SedicError
 from .autoencoder import Autoencoder
+from .clip import TextEncoder, Tokenizer
+from .unet import ControlNet, UNet
 
 WEIGHTS = Path(__file__).with_name("weights")
 PREDICTION = "v_prediction"
@@ -73,32 +75,24 @@ def new_autoencoder() -> Autoencoder:
     return Autoencoder(**AUTOENCODER)
 
 
-def new_unet() -> Any:
-    """UNet2DConditionModel over (B, 20, h, w); h and w multiples of 4."""
-    from diffusers import UNet2DConditionModel
-
-    return UNet2DConditionModel(**UNET)
+def new_unet() -> UNet:
+    """v of (B, 20, h, w)."""
+    return UNet(**UNET)
 
 
-def new_controlnet() -> Any:
-    """ControlNetModel whose condition is a latent, (B, 20, h, w)."""
-    from diffusers import ControlNetModel
-
-    return ControlNetModel(**CONTROLNET)
+def new_controlnet() -> ControlNet:
+    """Its condition is a latent, (B, 20, h, w)."""
+    return ControlNet(**CONTROLNET)
 
 
-def new_text_encoder() -> Any:
-    """CLIPTextModel: (B, 77) tokens to (B, 77, 192)."""
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    return CLIPTextModel(CLIPTextConfig(**TEXT_ENCODER))
+def new_text_encoder() -> TextEncoder:
+    """(B, 77) tokens to (B, 77, 192)."""
+    return TextEncoder(**TEXT_ENCODER)
 
 
-def tokenizer() -> Any:
-    """CLIP's own tokenizer, from the vocabulary beside the weights."""
-    from transformers import CLIPTokenizer
-
-    return CLIPTokenizer.from_pretrained(str(WEIGHTS / "tokenizer"), local_files_only=True)
+def tokenizer() -> Tokenizer:
+    """CLIP's own, from the vocabulary beside the weights."""
+    return Tokenizer(WEIGHTS / "tokenizer")
 
 
 PARTS = {
@@ -118,7 +112,7 @@ def save(part: str, model: nn.Module, folder: Path = WEIGHTS, trained_tokens: Te
         folder: receives ``<part>.safetensors``.
         trained_tokens: (49408,) bool; of the token embedding only these rows are written. None: all.
     """
-    state = _tensors(model)
+    state = model.state_dict()
     if part == "text_encoder":
         table = state.pop("embeddings.token_embedding.weight")
         rows = trained_tokens.nonzero().flatten() if trained_tokens is not None else torch.arange(len(table))
@@ -181,23 +175,10 @@ def load(part: str, folder: Path = WEIGHTS) -> Any:
     Raises:
         ModelError: missing or unreadable file, or keys that are not this part's.
     """
-    model = PARTS[part]()
-    state = read_state(part, folder)
-    own = {name.removeprefix("text_model."): name for name in model.state_dict()}
+    with torch.device("meta"):  # random weights would be drawn for nothing
+        model: nn.Module = PARTS[part]()
     try:
-        model.load_state_dict(
-            {own.get(name, name): value for name, value in state.items()}
-            | {name: value for name, value in model.state_dict().items() if name.endswith("position_ids")}
-        )
+        model.load_state_dict(read_state(part, folder), assign=True)
     except RuntimeError as error:
         raise ModelError(f"{folder / part}.safetensors does not fit the embedded {part}: {error}") from error
     return model.eval().requires_grad_(False)
-
-
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Weights by name; transformers 5 dropped CLIP's ``text_model.`` prefix, and so do our files."""
-    return {
-        name.removeprefix("text_model."): value
-        for name, value in model.state_dict().items()
-        if not name.endswith("position_ids")
-    }

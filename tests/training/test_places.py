@@ -55,10 +55,13 @@ def texts() -> Texts:
 
 def test_places_are_the_tokens_of_the_name(texts):
     tokens, places = texts.encode([("a man on a beach", -1), ("red umbrella", 0), ("furry", -1), ("brown dog", 1)], 2)
-    read = tokenizer()
-    assert read.decode(tokens[places[0] > 0]).strip() == "red umbrella"
-    assert read.decode(tokens[places[1] > 0]).strip() == "brown dog"
-    assert read.decode(tokens, skip_special_tokens=True).split(",")[0].strip() == "a man on a beach"
+
+    def read(tokens: torch.Tensor) -> str:
+        return " ".join(tokenizer().backend.decode(tokens.tolist()).replace("</w>", " ").split())
+
+    assert read(tokens[places[0] > 0]) == "red umbrella"
+    assert read(tokens[places[1] > 0]) == "brown dog"
+    assert read(tokens).split(",")[0].strip() == "a man on a beach"
     assert len(tokens) == 77
 
 

@@ -103,7 +103,7 @@ def checkpoint_models(state: State, name: str) -> DiffusersModels:
     words = [tokenizer() for _ in prefixes]
     for prefix, one in zip(prefixes, words, strict=True):
         if prefix.endswith("model."):  # OpenCLIP fills with 0
-            one.pad_token = one.convert_ids_to_tokens(0)
+            one.pad_token_id = 0
     return DiffusersModels(
         autoencoder=in_tiles(autoencoder), unet=unet, controlnet=None, text_encoder=encoders[0], tokenizer=words[0],
         text_encoder_2=encoders[1] if len(encoders) > 1 else None, tokenizer_2=words[1] if len(words) > 1 else None,
