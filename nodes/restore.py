@@ -17,13 +17,13 @@ from ..sedic.restoration.settings import CONDITIONS, STARTS, Settings
 from ..sedic.restoration.solvers import SOLVERS, solver_named
 from ..sedic.restoration.stages import FINAL_STAGE
 from ..sedic.restoration.starts import low_frequencies
-from .comfy_denoiser import stage_sampler, with_gradients
+from .comfy_denoiser import is_flow, native_size, stage_sampler, with_gradients
 from .images import kept_for_window
 from .pictures import Part, together
 from .said import says
 from .schema import advanced, schema
 from .sockets import FusionSocket, GuidanceSocket, TrajectorySocket
-from .stage import Handling, Sampling, native_size, pass_through, run_stage
+from .stage import Handling, Sampling, pass_through, run_stage
 
 DEFAULTS = Settings()
 UNGUIDABLE = ("stop", "go on")
@@ -157,8 +157,7 @@ class ORAGSampler(io.ComfyNode):
             return {"samples": latent}, trajectory, picture
 
         parts = [restored(Part(index, len(image), handling.note)) for index in range(len(image))]
-        latent_format = model.get_model_object("latent_format")
-        return io.NodeOutput(*together(parts, latent_format, seed), ui=shown(handling))
+        return io.NodeOutput(*together(parts, model, seed), ui=shown(handling))
 
 
 class GlobalRestore(io.ComfyNode):
@@ -261,7 +260,7 @@ class ORAGSamplerSelect(io.ComfyNode):
         if fusion is not None and (fusion.previous is None or isinstance(fusion.previous, Tensor)):
             raise SedicError("There is no VAE here for a picture; wire a LATENT to Latent Mask Fuse's previous.")
         loop = {"working_size": working_size or native_size(model), "keep": False}
-        stage = stage_sampler(solver_named(sampler), guidance, fusion, checkpoint=checkpointing, **loop)
+        stage = stage_sampler(solver_named(sampler, is_flow(model)), guidance, fusion, checkpoint=checkpointing, **loop)
         return io.NodeOutput(stage, with_gradients(model))
 
 
