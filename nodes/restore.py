@@ -47,7 +47,11 @@ def sampling_inputs(steps: int, cfg: float) -> list[Any]:
 def model_inputs() -> list[Any]:
     """The sockets that both sampling nodes share."""
     return [
-        io.Model.Input("model", tooltip="Any UNet: Stable Diffusion 1.x, 2.x, XL, or the embedded one; with LoRAs."),
+        io.Model.Input(
+            "model",
+            tooltip="Any picture model: Stable Diffusion 1.x to 3.5, XL, Flux, Qwen-Image, Z-Image, or the "
+            "embedded one; with LoRAs. Others are restored without guidance.",
+        ),
         io.Conditioning.Input("positive", tooltip="This stage's text, encoded."),
         io.Conditioning.Input("negative", tooltip="The negative text, encoded."),
         io.Vae.Input("vae", tooltip="The model's autoencoder."),
@@ -124,8 +128,9 @@ class ORAGSampler(io.ComfyNode):
                 working_size_input(),
                 checkpointing_input(),
                 advanced(io.Combo.Input("if_unguidable", options=list(UNGUIDABLE), default=UNGUIDABLE[0], optional=True,
-                               tooltip="A model that has no gradient (quantised arithmetic, foreign compilers): stop "
-                               "with an error, or go on without guidance and say so.")),
+                               tooltip="A model that has no gradient (quantised arithmetic, foreign compilers) or "
+                               "whose attention is not known: stop with an error, or go on without guidance and say "
+                               "so.")),
                 io.Image.Input("reference", optional=True, tooltip="Needed for color_fix only."),
                 color_fix_input(),
             ],
@@ -261,7 +266,7 @@ class ORAGSamplerSelect(io.ComfyNode):
             raise SedicError("There is no VAE here for a picture; wire a LATENT to Latent Mask Fuse's previous.")
         loop = {"working_size": working_size or native_size(model), "keep": False}
         stage = stage_sampler(solver_named(sampler, is_flow(model)), guidance, fusion, checkpoint=checkpointing, **loop)
-        return io.NodeOutput(stage, with_gradients(model))
+        return io.NodeOutput(stage, model if guidance is None else with_gradients(model))
 
 
 NODES = [ORAGSampler, GlobalRestore, ORAGSamplerSelect]

@@ -129,7 +129,7 @@ TINY = {
             "hidden_size": 96, "mlp_ratio": 4.0, "num_heads": 4, "depth": 3, "depth_single_blocks": 2,
             "axes_dim": [4, 10, 10], "theta": 10000, "patch_size": 2, "qkv_bias": True, "guidance_embed": True,
         },
-        (9, 48), 32, _flux_control, spread=0.25,
+        (9, 48), 32, _flux_control, spread=0.1,
     ),
     "Qwen-Image": Tiny(
         "QwenImage",

@@ -157,3 +157,193 @@ def test_gradient_equals_central_differences(gradient, scene):
         _, found, numeric = gradient(control_net=control_net)
         assert found.norm() > 1e-7
         assert numeric == pytest.approx(found.norm().item(), rel=0.03)
+
+
+@pytest.mark.parametrize("layers", ["early third", "middle third", "late third", "block 1"])
+def test_every_choice_of_layers_has_its_gradient(gradient, layers):
+    _, found, numeric = gradient(layers=(layers,))
+    assert numeric == pytest.approx(found.norm().item(), rel=0.03)
+
+
+def test_the_energy_is_that_of_the_whole_softmax(scene, comfy, denoiser, library, families, monkeypatch):
+    """Of some queries at a time, and of the object's tokens alone: the numbers of the plain formula."""
+    joint = importlib.import_module(f"{families.__name__}.joint")
+    generator = torch.Generator().manual_seed(0)
+    query, key = (torch.randn(3, 21, 8, generator=generator).requires_grad_() for _ in range(2))
+    bias = torch.randn(1, 1, 21, generator=generator)
+    plain = (query[:, 5:17] @ key.transpose(1, 2) / 8**0.5 + bias).softmax(-1)[..., [2, 4]]
+    expected = torch.autograd.grad(plain.square().sum(), (query, key))
+    for at_once in (2**24, 3 * 21 * 2):
+        monkeypatch.setattr(joint, "AT_ONCE", at_once)
+        found = joint.attention_to(query, key, slice(5, 17), [2, 4], bias)
+        torch.testing.assert_close(found, plain)
+        torch.testing.assert_close(torch.autograd.grad(found.square().sum(), (query, key)), expected)
+
+
+def test_checkpointing_gives_the_same_gradient_and_keeps_less(gradient, scene):
+    def kept(**options):
+        sizes = {}
+
+        def pack(tensor):
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            energy, found, _ = gradient(control_net=scene.control_net, layers=("late third",), **options)
+        return energy, found, sum(sizes.values())
+
+    energy, plain, much = kept()
+    same, again, little = kept(change=lambda bound: setattr(bound, "checkpoint", True))
+    assert energy == same
+    torch.testing.assert_close(plain, again, rtol=1e-4, atol=1e-9)
+    assert little < 0.6 * much
+
+
+@pytest.mark.processor
+def test_direction_in_bfloat16_is_that_in_float32(gradient, scene):
+    _, exact, _ = gradient()
+    network = scene.model.model.diffusion_model
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    try:
+        network.to(torch.bfloat16)
+        network.dtype = torch.bfloat16
+        _, rough, _ = gradient()
+    finally:
+        network.to(torch.float32)
+        network.dtype = torch.float32
+        network.load_state_dict(before)
+    assert torch.nn.functional.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) >= 0.98
+
+
+def test_blocks_behind_the_last_one_read_are_never_computed(gradient, scene, families):
+    blocks = families.family_of(scene.model.model.diffusion_model).blocks(scene.model.model.diffusion_model)
+    runs = []
+    handles = [b.register_forward_pre_hook(lambda *_, i=i: runs.append(i)) for i, b in enumerate(blocks)]
+    try:
+        gradient(layers=("early third",))
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert set(runs) == {0}
+
+
+def test_energy_falls_with_updates(restore, scene, library):
+    guided = guidance(library, scene, updates=4, t_prime=0.5, eta=40.0)
+    energies = []
+
+    def watch(step, value):
+        energies.append(value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        stage = importlib.import_module(f"{restore.__package__}.stage")
+        patch.setattr(stage.Teller, "update", lambda self, step, value: watch(step, value))
+        sample(restore, scene, guidance=guided, steps=1)
+    assert len(energies) == 4
+    assert energies[-1] < energies[0]
+
+
+# The person's MODEL
+
+
+@pytest.mark.parametrize("end", ["done", "error", "interrupt"])
+def test_the_users_model_is_as_it_was_however_a_guided_run_ends(comfy, restore, scene, library, end, monkeypatch):
+    import comfy.model_management as management
+
+    network = scene.model.model.diffusion_model
+    before = stock(scene, "euler", scene.control_net, steps=1)
+    guided = guidance(library, scene)
+    module = importlib.import_module(f"{restore.__package__}.comfy_denoiser.families.joint")
+    plain, calls = module.attention_to, []
+
+    def ends(*arguments):
+        calls.append(getattr(management, "in_training", None))
+        if end == "error":
+            raise ValueError("broken on purpose")
+        if end == "interrupt":
+            raise management.InterruptProcessingException
+        return plain(*arguments)
+
+    monkeypatch.setattr(module, "attention_to", ends)
+    run = {"control_net": scene.control_net, "guidance": guided, "checkpointing": True, "steps": 1}
+    if end == "done":
+        sample(restore, scene, **run)
+    else:
+        with pytest.raises((ValueError, management.InterruptProcessingException)):
+            sample(restore, scene, **run)
+    assert calls
+    assert not getattr(management, "in_training", False)
+    assert not scene.model.wrappers
+    assert not scene.model.model_options.get("transformer_options")
+    assert not any("forward" in vars(module) for module in network.modules())
+    assert torch.equal(stock(scene, "euler", scene.control_net, steps=1), before)
+
+
+@pytest.mark.parametrize("kind", ["fp8", "packed", "GGMLTensor"])
+def test_quantised_weights_are_refused_or_unguided_as_if_unguidable_says(restore, flow, library, kind, monkeypatch):
+    network = flow.model.model.diffusion_model
+    if kind == "fp8":
+        ops = type("fp8_ops", (), {})
+        linear = type(
+            "Linear", (type(network.img_in),), {"__qualname__": "fp8_ops.Linear", "__module__": ops.__module__}
+        )
+        monkeypatch.setattr(network.img_in, "__class__", linear)
+    else:
+        weight = torch.nn.Parameter(torch.zeros(4, dtype=torch.uint8), requires_grad=False)
+        if kind == "GGMLTensor":
+            weight = torch.nn.Parameter(torch.zeros(4).as_subclass(type("GGMLTensor", (torch.Tensor,), {})), False)
+        monkeypatch.setitem(network._parameters, "packed", weight)
+    guided = guidance(library, flow)
+    with pytest.raises(library.errors.SedicError, match="quantised weights.*if_unguidable"):
+        sample(restore, flow, guidance=guided, steps=1)
+    latent, _, _ = sample(restore, flow, guidance=guided, steps=1, if_unguidable="go on")
+    assert torch.equal(latent["samples"], sample(restore, flow, steps=1)[0]["samples"])
+
+
+# Models beyond
+
+
+def test_a_model_of_no_family_here_is_restored_without_guidance_or_refused_by_name(restore, flow, library, monkeypatch):
+    class Wan(type(flow.model.model.diffusion_model)):
+        """A class that no family knows."""
+
+    monkeypatch.setattr(flow.model.model.diffusion_model, "__class__", Wan)
+    monkeypatch.setattr(flow.model.model, "__class__", type("WAN21", (type(flow.model.model),), {}))
+    asked = []
+    handle = flow.model.model.diffusion_model.register_forward_pre_hook(lambda *_: asked.append(1))
+    guided = guidance(library, flow)
+    try:
+        with pytest.raises(library.errors.SedicError, match="WAN21.*unplug guidance"):
+            sample(restore, flow, guidance=guided)
+        assert not asked
+    finally:
+        handle.remove()
+    fusion = library.fusion.Fusion(flow.mask, flow.image)
+    free, _, _ = sample(restore, flow, fusion=fusion, steps=2)
+    latent, _, _ = sample(restore, flow, guidance=guided, fusion=fusion, steps=2, if_unguidable="go on")
+    assert torch.equal(latent["samples"], free["samples"])
+
+
+@pytest.mark.parametrize(("cell", "channels"), [(16, 128), (8, 4)])
+def test_latents_are_as_the_vae_makes_them_or_refused_by_name(restore, flow, library, cell, channels, monkeypatch):
+    """Flux 2's cells are 16 pixels; another model's VAE is told from it."""
+    vae = type(flow.vae)(2, cell, 16 if cell == 16 else channels)
+    if cell == 16:
+        latent, _, image = sample(restore, flow, vae=vae, steps=1, image=flow.image[:, :120])
+        assert latent["samples"].shape == (1, 16, 8, 8)
+        assert image.shape == (1, 120, SIZE[1], 3)
+    else:
+        with pytest.raises(library.errors.SedicError, match="latents of 4 channels, this model .Flux. of 16"):
+            sample(restore, flow, vae=vae, steps=1)
+
+
+def test_sound_is_refused_by_name(restore, flow, library, monkeypatch):
+    latent_format = flow.model.get_model_object("latent_format")
+    monkeypatch.setattr(latent_format, "latent_dimensions", 1, raising=False)
+    with pytest.raises(library.errors.SedicError, match="class Flux, has no latents of pictures"):
+        sample(restore, flow, steps=1)
+
+
+def test_each_network_is_of_one_family(families, scene):
+    network = scene.model.model.diffusion_model
+    assert sum(family.fits(network) for family in families.FAMILIES) == 1
+    assert scene.name in families.family_of(network).name or scene.name == "SD 3.5"

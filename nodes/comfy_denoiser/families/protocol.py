@@ -15,11 +15,13 @@ from ....sedic.restoration.denoiser import AttentionMap
 class Run(NamedTuple):
     """A stretch of a conditioning's tokens: which tokenizer's they are, and where its first one stands.
 
-    ``start`` is negative where the text encoder leaves the first tokens out.
+    ``start`` is negative where the text encoder leaves the first tokens out. ``wrapped``: it is a language model's,
+    which puts the text into a sentence of its own and tells a word at the beginning from one behind a space.
     """
 
     tokenizer: str
     start: int
+    wrapped: bool = False
 
 
 @dataclass(frozen=True)

@@ -34,4 +34,4 @@ class QwenImage(Joint):
         start = begins[-1] if begins else 0
         if row[start + 1 : start + 3] == [USER, NEWLINE]:
             start += 3
-        return [Run("qwen25_7b", -start)]
+        return [Run("qwen25_7b", -start, wrapped=True)]

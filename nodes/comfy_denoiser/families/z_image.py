@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import comfy.ldm.lumina.model
 from torch import nn
 
 from .joint import Joint
-from .protocol import Read
+from .protocol import Read, Run
 
 
 class ZImage(Joint):
@@ -27,6 +27,9 @@ class ZImage(Joint):
 
     def others(self, network: Any) -> Sequence[nn.Module]:
         return network.noise_refiner
+
+    def runs(self, clip: Any, rows: Mapping[str, Sequence[Sequence[Any]]]) -> list[Run]:
+        return [Run("qwen3_4b", 0, wrapped=True)]
 
     def places(self, read: Read, length: int) -> tuple[int, int]:
         multiple = read.network.pad_tokens_multiple
