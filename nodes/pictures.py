@@ -16,7 +16,7 @@ from ..sedic.errors import SedicError
 from ..sedic.restoration.fusion import Fusion, Trajectory
 from ..sedic.restoration.guidance import Guidance
 from ..sedic.restoration.starts import stage_noise
-from .comfy_denoiser import masks_of
+from .comfy_denoiser import masks_of, noising
 
 Steering = TypeVar("Steering", Guidance, Fusion)
 
@@ -97,7 +97,7 @@ class Part:
         return self._controls[id(value)]
 
 
-def together(parts: Sequence[tuple[Any, Any, Tensor]], latent_format: Any, seed: int) -> tuple[Any, Any, Tensor]:
+def together(parts: Sequence[tuple[Any, Any, Tensor]], model: Any, seed: int) -> tuple[Any, Any, Tensor]:
     """(latent, trajectory, picture) of a batch, of those of its pictures.
 
     A picture without an object passes through, and may have left a LATENT in place of a trajectory: where others have
@@ -114,8 +114,8 @@ def together(parts: Sequence[tuple[Any, Any, Tensor]], latent_format: Any, seed:
     full = []
     for one in trajectories:
         if not isinstance(one, Trajectory):
-            latent = latent_format.process_in(one["samples"])
-            one = Trajectory.of_latent(latent, levels, stage_noise(latent, seed, 0))
+            latent = model.get_model_object("latent_format").process_in(one["samples"])
+            one = Trajectory.of_latent(latent, levels, stage_noise(latent, seed, 0), noising(model))
         if not torch.equal(one.sigmas, levels):
             raise SedicError(
                 "Of this batch some pictures have no object here, and their stage before ran other noise levels; give "

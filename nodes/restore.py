@@ -17,14 +17,14 @@ from ..sedic.restoration.settings import CONDITIONS, STARTS, Settings
 from ..sedic.restoration.solvers import SOLVERS, solver_named
 from ..sedic.restoration.stages import FINAL_STAGE
 from ..sedic.restoration.starts import low_frequencies
-from .comfy_denoiser import stage_sampler, with_gradients
+from .comfy_denoiser import is_flow, native_size, stage_sampler, with_gradients
 from .images import kept_for_window
 from .latents import of_picture, over_canvas
 from .pictures import Part, together
 from .said import joined, says
 from .schema import advanced, schema
 from .sockets import FusionSocket, GuidanceSocket, TrajectorySocket
-from .stage import Handling, Sampling, native_size, pass_through, run_stage
+from .stage import Handling, Sampling, pass_through, run_stage
 
 DEFAULTS = Settings()
 UNGUIDABLE = ("stop", "go on")
@@ -49,7 +49,11 @@ def sampling_inputs(steps: int, cfg: float) -> list[Any]:
 def model_inputs() -> list[Any]:
     """The sockets that both sampling nodes share."""
     return [
-        io.Model.Input("model", tooltip="Any UNet: Stable Diffusion 1.x, 2.x, XL, or the embedded one; with LoRAs."),
+        io.Model.Input(
+            "model",
+            tooltip="Any picture model: Stable Diffusion 1.x to 3.5, XL, Flux, Qwen-Image, Z-Image, or the "
+            "embedded one; with LoRAs. Others are restored without guidance.",
+        ),
         io.Conditioning.Input("positive", tooltip="This stage's text, encoded."),
         io.Conditioning.Input("negative", tooltip="The negative text, encoded."),
         io.Vae.Input("vae", tooltip="The model's autoencoder."),
@@ -126,8 +130,9 @@ class ORAGSampler(io.ComfyNode):
                 working_size_input(),
                 checkpointing_input(),
                 advanced(io.Combo.Input("if_unguidable", options=list(UNGUIDABLE), default=UNGUIDABLE[0], optional=True,
-                               tooltip="A model that has no gradient (quantised arithmetic, foreign compilers): stop "
-                               "with an error, or go on without guidance and say so.")),
+                               tooltip="A model that has no gradient (quantised arithmetic, foreign compilers) or "
+                               "whose attention is not known: stop with an error, or go on without guidance and say "
+                               "so.")),
                 io.Image.Input("reference", optional=True, tooltip="Needed for color_fix only."),
                 color_fix_input(),
             ],
@@ -161,8 +166,7 @@ class ORAGSampler(io.ComfyNode):
             return {"samples": of_picture(latent, own, vae)}, trajectory, picture
 
         parts = [restored(Part(index, len(image), handling.note)) for index in range(len(image))]
-        latent_format = model.get_model_object("latent_format")
-        return io.NodeOutput(*together(parts, latent_format, seed), ui=shown(handling))
+        return io.NodeOutput(*together(parts, model, seed), ui=shown(handling))
 
 
 class GlobalRestore(io.ComfyNode):
@@ -267,8 +271,8 @@ class ORAGSamplerSelect(io.ComfyNode):
         if fusion is not None and (fusion.previous is None or isinstance(fusion.previous, Tensor)):
             raise SedicError("There is no VAE here for a picture; wire a LATENT to Latent Mask Fuse's previous.")
         loop = {"working_size": working_size or native_size(model), "keep": False}
-        stage = stage_sampler(solver_named(sampler), guidance, fusion, checkpoint=checkpointing, **loop)
-        return io.NodeOutput(stage, with_gradients(model))
+        stage = stage_sampler(solver_named(sampler, is_flow(model)), guidance, fusion, checkpoint=checkpointing, **loop)
+        return io.NodeOutput(stage, model if guidance is None else with_gradients(model))
 
 
 NODES = [ORAGSampler, GlobalRestore, ORAGSamplerSelect]

@@ -6,9 +6,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import comfy.latent_formats
 import comfy.ldm.modules.attention
-import comfy.model_base
 import comfy.model_management
 import comfy.sample
 import comfy.samplers
@@ -23,7 +21,16 @@ from ..sedic.restoration.fusion import Fusion, Trajectory
 from ..sedic.restoration.guidance import Guidance
 from ..sedic.restoration.solvers import solver_named
 from ..sedic.restoration.starts import pad_to_multiple, stage_seed
-from .comfy_denoiser import GradientError, stage_sampler, with_gradients
+from .comfy_denoiser import (
+    GradientError,
+    Latents,
+    is_flow,
+    latents_of,
+    native_size,
+    noising,
+    stage_sampler,
+    with_gradients,
+)
 from .progress import Teller
 from .remembered import STAGES, Restored
 
@@ -110,22 +117,30 @@ def sample_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tens
                  ) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
     """:func:`run_stage` on these noise levels, sampled in any case."""
     size = handling.working_size or native_size(model)
-    vae = OnceEncoded(vae)
+    latents, vae = latents_of(model, vae), OnceEncoded(vae)
     height, width = image.shape[1:3]
     if control_net is not None:
-        positive, negative = with_control([positive, negative], control_net, padded(hint), sampling.strength, vae)
-    working = padded(image)
-    latent_format = model.get_model_object("latent_format")
-    latent = torch.zeros(1, latent_format.latent_channels, working.shape[1] // 8, working.shape[2] // 8)
+        positive, negative = with_control(
+            [positive, negative], control_net, padded(hint, latents), sampling.strength, vae
+        )
+    working = padded(image, latents)
+    latent = latents.zeros(*working.shape[1:3])
     if around is not None:
         latent = around(vae.encode(working[..., :3]))
     if guidance is not None:
-        guidance = replace(guidance, mask=on_canvas(guidance.mask, image))
+        guidance = replace(guidance, mask=on_canvas(guidance.mask, image, latents))
     if fusion is not None:
         fusion = replace(
-            fusion, mask=on_canvas(fusion.mask, image), previous=previous_latent(fusion.previous, vae, image)
-        )
+            fusion, mask=on_canvas(fusion.mask, image, latents),
+            previous=previous_latent(fusion.previous, vae, image, latents),
+        )  # fmt: skip
     seed, steps = stage_seed(sampling.seed, sampling.stage), len(sigmas) - 1
+    one = torch.ones_like(sigmas[0])
+    if around is not None and noising(model)(one, sigmas[0], 0 * one) == 0:
+        handling.note(
+            "This model's highest noise level leaves nothing of a picture: the stage begins in pure noise; to begin "
+            'with the picture choose the start "noised picture" and a start_strength below 1.'
+        )
     preview = latent_preview.prepare_callback(model, steps * handling.pictures)
     before = handling.picture * steps  # one bar for the pictures of a batch
     teller = Teller(steps, 0 if guidance is None else guidance.settings.updates)
@@ -137,8 +152,9 @@ def sample_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tens
     def sample(guidance: Guidance | None) -> tuple[Tensor, Trajectory]:
         record: list[Trajectory] = []
         stage = stage_sampler(
-            solver_named(sampling.sampler), guidance, fusion, sampling.seed, record.append, handling.checkpointing,
-            working_size=size, note=handling.note, watch=teller.update, **loop,
+            solver_named(sampling.sampler, is_flow(model)), guidance, fusion, sampling.seed, record.append,
+            handling.checkpointing, working_size=size, cell=latents.cell, note=handling.note, watch=teller.update,
+            **loop,
         )  # fmt: skip
         samples = comfy.sample.sample_custom(
             model if guidance is None else with_gradients(model),
@@ -161,7 +177,8 @@ def sample_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tens
         comfy.model_management.unload_all_models()  # as ComfyUI does where it sees the error itself
         raise SedicError(out_of_memory(guidance is not None, handling, size)) from error
     kept = Trajectory(trajectory.sigmas.cpu(), tuple(latent.cpu() for latent in trajectory.latents))
-    restored = vae.decode(samples)[:, :height, :width]
+    restored = vae.decode(samples)
+    restored = restored.reshape(-1, *restored.shape[-3:])[:, :height, :width]  # a video's VAE gives frames
     if colors is not None:
         fixed = fix_colors(restored.movedim(-1, 1), colors[..., :3].movedim(-1, 1))
         restored = fixed.movedim(1, -1).clamp(0, 1)
@@ -207,35 +224,24 @@ def noise_levels(model: Any, sampling: Sampling) -> Tensor:
     return comfy.samplers.KSampler(model, sampling.steps, model.load_device, **choices).sigmas
 
 
-def native_size(model: Any) -> int:
-    """The side in pixels that a model was made for: 1024 for SDXL, 768 for SD 2.1-v, else 512."""
-    latent_format = model.get_model_object("latent_format")
-    if hasattr(latent_format, "native_size"):
-        return latent_format.native_size
-    if isinstance(latent_format, comfy.latent_formats.SDXL):
-        return 1024
-    second = model.model.model_config.unet_config.get("context_dim") == 1024
-    return 768 if second and model.model.model_type == comfy.model_base.ModelType.V_PREDICTION else 512
-
-
 def pass_through(model: Any, vae: Any, image: Tensor, fusion: Fusion | None) -> tuple[Any, Any, Tensor]:
     """What a stage without an object returns: the stage before, unchanged."""
     if fusion is not None and isinstance(fusion.previous, Trajectory):
         latent = model.get_model_object("latent_format").process_out(fusion.previous.latents[-1])
         return {"samples": latent}, fusion.previous, image
-    latent = previous_latent(None if fusion is None else fusion.previous, vae, image)
+    latent = previous_latent(None if fusion is None else fusion.previous, vae, image, latents_of(model, vae))
     return {"samples": latent}, {"samples": latent}, image
 
 
-def previous_latent(previous: Any, vae: Any, image: Tensor) -> Any:
+def previous_latent(previous: Any, vae: Any, image: Tensor, latents: Latents) -> Any:
     """What stands before a stage: a trajectory as it is, a LATENT's tensor, an IMAGE encoded as the stage would.
 
     None, as behind a bypassed stage, is ``image``, the picture restored so far.
     """
     previous = image if previous is None else previous
     if isinstance(previous, Tensor):
-        return vae.encode(padded(previous)[..., :3])
-    return previous["samples"] if isinstance(previous, dict) else previous
+        return vae.encode(padded(previous, latents)[..., :3])
+    return latents.shaped(previous["samples"]) if isinstance(previous, dict) else previous
 
 
 def with_control(conditionings: list[Any], control_net: Any, hint: Tensor, strength: float, vae: Any) -> list[Any]:
@@ -257,14 +263,14 @@ def with_control(conditionings: list[Any], control_net: Any, hint: Tensor, stren
     return results
 
 
-def padded(image: Tensor) -> Tensor:
-    """An IMAGE, (B, H, W, C), with its edge repeated to multiples of 64."""
-    return pad_to_multiple(image.movedim(-1, 1)).movedim(1, -1)
+def padded(image: Tensor, latents: Latents) -> Tensor:
+    """An IMAGE, (B, H, W, C), with its edge repeated to multiples of the latents' unit."""
+    return pad_to_multiple(image.movedim(-1, 1), latents.unit).movedim(1, -1)
 
 
-def on_canvas(mask: Tensor, image: Tensor) -> Tensor:
+def on_canvas(mask: Tensor, image: Tensor, latents: Latents) -> Tensor:
     """A mask, (h, w), brought to the image's size and padded as the image is."""
     size = image.shape[1:3]
     if mask.shape != size:
         mask = F.interpolate(mask[None, None].float(), size=tuple(size), mode="nearest-exact")[0, 0]
-    return F.pad(mask, (0, -size[1] % 64, 0, -size[0] % 64)).clone()
+    return F.pad(mask, (0, -size[1] % latents.unit, 0, -size[0] % latents.unit)).clone()

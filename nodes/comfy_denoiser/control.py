@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ...sedic.errors import SedicError
-from .attention import Stop, pytorch_attention
 from .gradients import replace_inference_tensors
+from .kernels import Stop, pytorch_attention
 
 
 @contextmanager

@@ -15,16 +15,16 @@ from torch import Tensor
 
 from ...sedic.errors import SedicError
 from ...sedic.restoration.denoiser import (
-    ATTENTION_LAYERS,
-    CONTROL_LAYERS,
     HALF_PRECISION_SCALE,
     AttentionMap,
     scaled_gradient,
 )
-from .attention import Stop, checkpointing, control_layers, recording, unet_layers
 from .casting import transient_weights
 from .control import guided, networks, part_of, prepare
-from .gradients import clone_conditioning
+from .families import Read, family_of
+from .gradients import clone_conditioning, stranger
+from .kernels import Stop
+from .noise import noising_by
 from .patches import cache_forgets, guided_options, strangers
 from .prompt import EncodedPrompt, Words
 
@@ -54,8 +54,16 @@ class ComfyDenoiser:
         self.guider = model.inner_model
         self.conds: dict[str, list[dict[str, Any]]] = self.guider.conds
         self.network = self.guider.inner_model.diffusion_model
+        self.family = family_of(self.network)
         self.ready = False
         self.pictures: dict[int, ComfyDenoiser] = {}
+
+    @property
+    def stride(self) -> float:
+        return 1.0 if self.family is None else self.family.stride
+
+    def noised(self, latent: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+        return noising_by(self.guider.inner_model.model_sampling)(latent, sigma, noise)
 
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         comfy.model_management.throw_exception_if_processing_interrupted()
@@ -80,42 +88,52 @@ class ComfyDenoiser:
                     prepare(control, x.detach(), level)
             self.ready = True
         control_networks = [] if control is None else networks(control, level)
-        own = [m for n in control_networks for m in control_layers(n)] if CONTROL_LAYERS in layers else []
-        modules = [*own, *unet_layers(self.network, layers)]
-        if not modules:
-            raise SedicError(
-                f"No ControlNet with cross-attention acts at sigma {sigma.item():.3g}; read other layers, or widen its "
-                "range."
-            )
+        family, read = self.family, self._read(condition, x, layers, control_networks, through_control)
+        if family is None:
+            raise stranger(self.guider.model_patcher)
+        expected = family.expected(read)
         maps: list[AttentionMap] = []
         scale = HALF_PRECISION_SCALE if torch.float16 in self._precisions(control_networks) else 1.0
+        options = guided_options(
+            comfy.model_patcher.create_model_options_clone(self.extra_args["model_options"]),
+            family.patches(control is not None),
+        )
         with ExitStack() as stack:
             if control is not None:
                 stack.enter_context(guided(control, through_control))
-            for network in {self.network, *(control_networks if through_control else ())}:
+            for network in {read.network, *read.through}:
                 stack.enter_context(transient_weights(network))
-                if self.checkpoint:
-                    stack.enter_context(checkpointing(network, modules))
-            stack.enter_context(recording(modules, {self.network, *control_networks}, (x.shape[-2], x.shape[-1]), maps))
+            stack.enter_context(family.recording(read, maps))
             stack.enter_context(suppress(Stop))
             comfy.samplers.calc_cond_batch(
                 self.guider.inner_model,
                 [[condition]],
                 scaled_gradient(x, 1 / scale),
                 level,
-                guided_options(
-                    comfy.model_patcher.create_model_options_clone(self.extra_args["model_options"]),
-                    control is not None,
-                ),
+                options,
             )
-        if len(maps) < len(modules):
+        if len(maps) < len(expected):
             raise SedicError(self._unreached(layers))
-        texts = [condition.get("cross_attn_controlnet", condition["cross_attn"])] * len(own)
-        texts += [condition["cross_attn"]] * (len(modules) - len(own))
-        return [self._of_prompt(one, text, scale) for one, text in zip(maps, texts, strict=True)]
+        return [self._of_prompt(one, condition, scale) for one in maps]
 
-    def _of_prompt(self, one: AttentionMap, text: Tensor, scale: float) -> AttentionMap:
-        """A map of the prompt's tokens, of one of all tokens of ``text``."""
+    def _read(self, condition: dict[str, Any], x: Tensor, layers: Sequence[str], controls: list[Any], through: bool
+              ) -> Read:  # fmt: skip
+        """What a guided pass with this conditioning reads."""
+        text, prompt = condition["cross_attn"], self.words.prompt
+        place = self.words.place(text)
+        columns = None if prompt is None or place is None else tuple(place.offset + token for token in prompt.tokens)
+        return Read(
+            self.network, controls, controls if through else (), layers, (x.shape[-2], x.shape[-1]), text.shape[1],
+            columns, "ref_latents" in condition.get("model_conds", {}), self.checkpoint,
+        )  # fmt: skip
+
+    def _of_prompt(self, one: AttentionMap, condition: dict[str, Any], scale: float) -> AttentionMap:
+        """A map of the prompt's tokens, of one of all tokens of the conditioning's text, or of those wanted."""
+        if one.tokens is not None and self.words.prompt is not None:
+            return AttentionMap(scaled_gradient(one.weights, scale), one.grid, self.words.prompt.tokens)
+        text = condition["cross_attn"]
+        if one.from_control:
+            text = condition.get("cross_attn_controlnet", text)
         place = self.words.place(text)
         if place is None:
             raise SedicError(
@@ -134,7 +152,7 @@ class ComfyDenoiser:
                 f"This model's {' and '.join(layers)} was not reached, perhaps because {' or '.join(others)} answers "
                 "in the network's place; take that node out, or unplug guidance."
             )
-        return f"This model's {' and '.join(layers)} was not reached; choose another of {', '.join(ATTENTION_LAYERS)}."
+        return f"This model's {' and '.join(layers)} was not reached; choose other ones."
 
     def window(self, rows: slice, columns: slice) -> ComfyDenoiser:
         everything = [condition for kind in self.conds.values() for condition in kind or ()]

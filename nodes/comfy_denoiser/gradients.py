@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ...sedic.errors import SedicError
+from .families import FAMILIES, family_of
 
 
 class GradientError(SedicError):
@@ -38,6 +39,8 @@ def with_gradients(model: comfy.model_patcher.ModelPatcher) -> comfy.model_patch
         model = model.clone(disable_dynamic=True)  # newer cores stream weights through a reused buffer otherwise
     except TypeError:
         model = model.clone()
+    if family_of(model.get_model_object("diffusion_model")) is None:
+        raise stranger(model)
     obstacle = why_no_gradient(model)
     if obstacle:
         raise GradientError(
@@ -48,6 +51,15 @@ def with_gradients(model: comfy.model_patcher.ModelPatcher) -> comfy.model_patch
     model.add_wrapper_with_key(wrappers.PREPARE_SAMPLING, "SEDIC", gradient_ready)
     model.add_wrapper_with_key(wrappers.OUTER_SAMPLE, "SEDIC", unloaded_on_error)
     return model
+
+
+def stranger(model: Any) -> GradientError:
+    """That guidance knows no family of this MODEL's."""
+    names = ", ".join(known.name for known in FAMILIES)
+    return GradientError(
+        f"This model, of ComfyUI's class {type(model.model).__name__}, is of no family whose attention guidance reads "
+        f"({names}); unplug guidance, or set if_unguidable to go on."
+    )
 
 
 def why_no_gradient(model: Any) -> str | None:
@@ -67,7 +79,9 @@ def why_no_gradient(model: Any) -> str | None:
 
 
 def _quantised(value: Tensor) -> bool:
-    return type(value).__name__ == "QuantizedTensor" or type(value.data).__name__ == "QuantizedTensor"
+    """Whether a weight is kept as packed numbers, by ComfyUI or by a node of GGUF, NF4 or other small formats."""
+    kinds = {type(value).__name__, type(value.data).__name__}
+    return bool(kinds & {"QuantizedTensor", "GGMLTensor"}) or not (value.is_floating_point() or value.is_complex())
 
 
 def gradient_ready(executor: Callable, model: Any, *arguments: Any, **options: Any) -> Any:

@@ -9,18 +9,18 @@ import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 
-from .attention import use_pytorch
+from .kernels import use_pytorch
 
 LEFT_OUT = ("torch.compile", "easycache", "lazycache")
 """Wrappers of ComfyUI's own nodes that answer in the network's place: a compiled graph, a cache."""
 
 
-def guided_options(options: dict[str, Any], control: bool) -> dict[str, Any]:
+def guided_options(options: dict[str, Any], behind: dict[str, Callable]) -> dict[str, Any]:
     """A guided pass's model options, of the user's: PyTorch's attention, the network itself, the whole latent.
 
     Args:
         options: a copy of the user's own, which is changed.
-        control: whether a ControlNet acts.
+        behind: patches that follow the user's, by kind.
     """
     options.pop("context_handler", None)  # its windows of the latent: guidance reads the whole of it
     transformer = options.setdefault("transformer_options", {})
@@ -33,10 +33,8 @@ def guided_options(options: dict[str, Any], control: bool) -> dict[str, Any]:
     transformer["patches_replace"] = {
         kind: {place: on_copies(function) for place, function in some.items()} for kind, some in replaced.items()
     }
-    if control:
-        # ComfyUI adds a control in place on a skip that autograd has saved.
-        kind = "input_block_patch_after_skip"
-        transformer["patches"][kind] = [*transformer["patches"].get(kind, ()), lambda h, _: h.clone()]
+    for kind, patch in behind.items():
+        transformer["patches"][kind] = [*transformer["patches"].get(kind, ()), patch]
     return options
 
 

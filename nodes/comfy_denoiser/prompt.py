@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor
 from ...sedic.errors import SedicError
 from ...sedic.restoration.energy import find_tokens
 from ...sedic.restoration.guidance import Guidance
+from .families import Run, family_of_clip
+
+Rows = list[list[Hashable]]
 
 EQUAL = 0.05  # share of its norm by which a text encoded twice may differ: another precision, another kernel
 AKIN = 0.7  # of the distance from no text at all: below it a conditioning was made from the prompt
@@ -91,33 +95,50 @@ def _best_offset(held: Tensor, text: Tensor) -> int:
 
 
 def token_positions(clip: Any, text: str, phrase: str) -> tuple[int, ...]:
-    """Where the tokens of ``phrase`` stand in the encoded ``text``, by the model's own tokenizer.
+    """Where the tokens of ``phrase`` stand in the encoded ``text``, by the model's own tokenizers.
 
-    An embedding is as many tokens as it has vectors. What begins, ends and fills a row of tokens (77 in CLIP) is
-    looked over, so that a phrase may lie across two rows.
+    Models with several have the phrase at several places. An embedding is as many tokens as it has vectors. What
+    begins, ends and fills a row of tokens (77 in CLIP) is looked over, so that a phrase may lie across two rows; so is
+    the sentence that a language model's tokenizer puts around the text.
     """
-    special = {token for row in _rows(clip, "") for token in row}
-
-    def words(of: str) -> list[tuple[int, Hashable]]:
-        found, start = [], 0
-        for row in _rows(clip, of):
-            inner = [place for place, token in enumerate(row) if token not in special]
-            if inner:
-                found += [(start + place, row[place]) for place in range(inner[0], inner[-1] + 1)]
-            start += len(row)
-        return found
-
-    wanted, standing = [token for _, token in words(phrase)], words(text)
-    names: dict[Hashable, int] = {}
-    numbers = [names.setdefault(token, len(names)) for token in (*(token for _, token in standing), *wanted)]
-    return tuple(standing[i][0] for i in find_tokens(numbers[: len(standing)], numbers[len(standing) :]))
+    rows, empty = _rows(clip, text), _rows(clip, "")
+    found: set[int] = set()
+    for run in family_of_clip(frozenset(rows)).runs(clip, rows):
+        inner = partial(_inside, run, empty[run.tokenizer])
+        standing = inner(rows[run.tokenizer])
+        for said in (phrase, f" {phrase}") if run.wrapped else (phrase,):
+            wanted = [token for _, token in inner(_rows(clip, said)[run.tokenizer])]
+            names: dict[Hashable, int] = {}
+            numbers = [names.setdefault(token, len(names)) for token in (*(one for _, one in standing), *wanted)]
+            places = find_tokens(numbers[: len(standing)], numbers[len(standing) :])
+            found |= {standing[i][0] + run.start for i in places}
+    return tuple(sorted(found))
 
 
-def _rows(clip: Any, text: str) -> list[list[Hashable]]:
-    """The first encoder's rows of tokens as it places them: embeddings of another width are left out of theirs."""
-    name, rows = next(iter(clip.tokenize(text).items()))
-    width = _width(clip, name)
-    return [_placed([weighted[0] for weighted in row], width) for row in rows]
+def _inside(run: Run, empty: Rows, rows: Rows) -> list[tuple[int, Hashable]]:
+    """The text's own tokens of a tokenizer's rows, with their places along all of them; ``empty`` are no text's."""
+    if run.wrapped:
+        around, row = empty[0], rows[0]
+        shortest = min(len(around), len(row))
+        before = next((i for i in range(shortest) if around[i] != row[i]), shortest)
+        behind = next((i for i in range(shortest - before) if around[-1 - i] != row[-1 - i]), shortest - before)
+        return [(place, row[place]) for place in range(before, len(row) - behind)]
+    special = {token for row in empty for token in row}
+    found, start = [], 0
+    for row in rows:
+        inner = [place for place, token in enumerate(row) if token not in special]
+        if inner:
+            found += [(start + place, row[place]) for place in range(inner[0], inner[-1] + 1)]
+        start += len(row)
+    return found
+
+
+def _rows(clip: Any, text: str) -> dict[str, Rows]:
+    """Every tokenizer's rows of tokens as its encoder places them: embeddings of another width are left out there."""
+    return {
+        name: [_placed([weighted[0] for weighted in row], _width(clip, name)) for row in rows]
+        for name, rows in clip.tokenize(text).items()
+    }
 
 
 def _placed(row: Sequence[Any], width: int | None) -> list[Hashable]:

@@ -21,6 +21,7 @@ from ...sedic.restoration.stages import restore
 from ...sedic.restoration.starts import stage_noise
 from .denoiser import ComfyDenoiser
 from .gradients import GradientError, no_way_back
+from .latents import latents_of
 from .masks import masks_of
 
 
@@ -72,7 +73,8 @@ def stage_sampler(
 
             if ready is not None and fusion is not None and not isinstance(fusion.previous, Trajectory):
                 latent = fusion.previous["samples"] if isinstance(fusion.previous, dict) else fusion.previous
-                ready = replace(ready, previous=denoiser.guider.inner_model.process_latent_in(latent.clone().to(x)))
+                latent = latents_of(denoiser.guider.model_patcher).shaped(latent).clone().to(x)
+                ready = replace(ready, previous=denoiser.guider.inner_model.process_latent_in(latent))
             noise = stage_noise(x, extra_args.get("seed", 0) if seed is None else seed, 0)
             # The stock sampler's own noise, so that an ancestral stage without guidance is its, bit for bit.
             fresh = partial(comfy.k_diffusion.sampling.default_noise_sampler, x, extra_args.get("seed"))

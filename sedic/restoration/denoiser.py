@@ -21,10 +21,18 @@ class AttentionMap:
     Attributes:
         weights: softmax over the T text tokens, (heads, H·W, T), float32, differentiable in x.
         grid: (H, W) of the layer.
+        tokens: the positions in the text that the T are; None: they are the whole text.
+        from_control: whether the layer is a ControlNet's own.
     """
 
     weights: Tensor
     grid: tuple[int, int]
+    tokens: tuple[int, ...] | None = None
+    from_control: bool = False
+
+    def places(self, tokens: Sequence[int]) -> list[int]:
+        """Where positions in the text stand among the weights' T."""
+        return list(tokens) if self.tokens is None else [self.tokens.index(token) for token in tokens]
 
 
 class Denoiser(Protocol):
@@ -32,6 +40,18 @@ class Denoiser(Protocol):
 
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Predicted clean latent for ``x`` (B, C, h, w) at the noise level ``sigma`` (scalar), CFG included."""
+        ...
+
+    @property
+    def stride(self) -> float:
+        """By which η is multiplied so that it moves this network's latents as far as Stable Diffusion's."""
+        ...
+
+    def noised(self, latent: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+        """x at the noise level ``sigma`` (scalar) of a clean latent and standard normal noise, linear in both.
+
+        With variance exploding it is x0 + σε (:func:`variance_exploding`), in a flow model (1 − σ)x0 + σε.
+        """
         ...
 
     def attention(
@@ -110,6 +130,11 @@ class Models(Protocol):
     def token_positions(self, text: str, phrase: str) -> Sequence[int]:
         """Where the tokens of ``phrase`` stand among those of ``text``."""
         ...
+
+
+def variance_exploding(latent: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+    """x0 + σε: ``noised`` of Stable Diffusion, in ComfyUI's convention."""
+    return latent + sigma * noise
 
 
 def attention_weights(query: Tensor, key: Tensor, heads: int) -> Tensor:

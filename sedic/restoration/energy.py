@@ -73,6 +73,7 @@ def find_tokens(text: Sequence[int], phrase: Sequence[int]) -> list[int]:
 def mean_energy(maps: Sequence, mask: Tensor, tokens: Sequence[int], reduction: str = REDUCTIONS[0]) -> Tensor:
     """Mean of Eq. 2 over layers; ``maps`` are :class:`~.denoiser.AttentionMap`, ``mask`` is (H, W) of the picture."""
     energies = [
-        attention_energy(m.weights, mask_on_grid(mask, m.grid).to(m.weights.device), tokens, reduction) for m in maps
+        attention_energy(m.weights, mask_on_grid(mask, m.grid).to(m.weights.device), m.places(tokens), reduction)
+        for m in maps
     ]
     return torch.stack(energies).mean()

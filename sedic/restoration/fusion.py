@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .energy import mask_on_grid
+
+Noising = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Told a clean latent, a noise level and standard normal noise, gives x there: what x means is the model's own."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,9 @@ class Trajectory:
     latents: tuple[Tensor, ...]
 
     @classmethod
-    def of_latent(cls, latent: Tensor, sigmas: Tensor, noise: Tensor) -> Trajectory:
-        """A clean latent as if it had been restored: ``noise`` is added at each σ, none at 0 (before object 1)."""
-        return cls(sigmas, tuple(latent + sigma * noise for sigma in sigmas))
+    def of_latent(cls, latent: Tensor, sigmas: Tensor, noise: Tensor, noised: Noising) -> Trajectory:
+        """A clean latent as if it had been restored: with ``noise`` at each σ, clean at 0 (before object 1)."""
+        return cls(sigmas, tuple(noised(latent, sigma, noise) for sigma in sigmas))
 
 
 @dataclass(frozen=True)
@@ -50,20 +54,21 @@ def fuse(current: Tensor, previous: Tensor, mask: Tensor) -> Tensor:
     return mask * current + (1 - mask) * previous
 
 
-def previous_trajectory(fusion: Fusion, sigmas: Tensor, noise: Tensor) -> Trajectory:
+def previous_trajectory(fusion: Fusion, sigmas: Tensor, noise: Tensor, noised: Noising) -> Trajectory:
     """The trajectory to fuse with, on this stage's noise levels.
 
     Args:
         fusion: mask and previous stage.
         sigmas: this stage's noise levels.
         noise: standard normal, for a previous stage that is a clean latent.
+        noised: the model's own way to lay it over that latent.
 
     Raises:
         ValueError: the stages run on different noise levels or latent sizes.
     """
     previous = fusion.previous
     if isinstance(previous, Tensor):
-        previous = Trajectory.of_latent(previous.to(noise), sigmas, noise)
+        previous = Trajectory.of_latent(previous.to(noise), sigmas, noise, noised)
     if previous.latents[-1].shape != noise.shape:
         before, now = tuple(previous.latents[-1].shape), tuple(noise.shape)
         raise ValueError(f"The previous stage's latent is {before}, this one's {now}; restore all objects at one size.")
@@ -78,13 +83,14 @@ def previous_trajectory(fusion: Fusion, sigmas: Tensor, noise: Tensor) -> Trajec
 def latent_mask(mask: Tensor, x: Tensor, soft_edge: int = 0) -> Tensor:
     """A picture's mask on the latent grid of ``x``, (h, w) in [0, 1], same device and dtype.
 
-    Of several pictures' masks, (B, H, W), it is (B, 1, h, w).
+    Of several pictures' masks, (B, H, W), it is (B, 1, h, w), with as many axes as x has.
     Outside the mask it falls to 0 in ``soft_edge`` equal steps, one a cell. Inside it stays 1, so that an object is its
     own stage's to the edge, however small it is. In between the noise of two stages is mixed and its deviation falls
     to 0.7 of what the level asks for, which softens the rim: an edge of 1 or 2 hides a seam, more blurs.
     """
     if mask.ndim == 3:
-        return torch.stack([latent_mask(one, x, soft_edge)[None] for one in mask])
+        masks = torch.stack([latent_mask(one, x, soft_edge) for one in mask])
+        return masks.reshape(len(masks), *[1] * (x.ndim - 3), *masks.shape[1:])
     grown = mask_on_grid(mask, (x.shape[-2], x.shape[-1])).to(x)
     total = grown.clone()
     for _ in range(soft_edge):

@@ -49,7 +49,9 @@ def guide(
 ) -> Tensor:
     """Eq. 3, repeated while the energy is above the threshold: z ← z − η ∇_z E.
 
-    With x = z √(1 + σ²) the same step reads x ← x − η (1 + σ²) ∇ₓE.
+    The paper's z preserves variance, the denoiser's x = a·x0 + b·ε need not: x = s·z with s² = a² + b², for then z has
+    variance 1 where x0 and ε have. By the chain rule ∇_z E = s ∇ₓE, so that the same step reads x ← x − η s² ∇ₓE: with
+    1 + σ² where variance explodes (a = 1, b = σ), with (1 − σ)² + σ² in a flow model (a = 1 − σ, b = σ).
 
     Args:
         denoiser: gives the attention.
@@ -83,5 +85,11 @@ def guide(
             (gradient,) = torch.autograd.grad(energy, leaf)
         if not bool(torch.isfinite(gradient).all()):
             raise GuidanceError("The guidance gradient is not finite; lower eta or turn guidance off for this model.")
-        x = x - settings.eta * (1 + sigma**2) * gradient
+        x = x - settings.eta * denoiser.stride * _variance(denoiser, sigma) * gradient
     return x
+
+
+def _variance(denoiser: Denoiser, sigma: Tensor) -> Tensor:
+    """s² = a² + b² of x = a·x0 + b·ε at ``sigma``, asked of the denoiser itself."""
+    one, zero = torch.ones_like(sigma), torch.zeros_like(sigma)
+    return denoiser.noised(one, sigma, zero) ** 2 + denoiser.noised(zero, sigma, one) ** 2

@@ -22,6 +22,10 @@ the upsampling branch"; ``middle block``: the bottleneck; ``control net``: the C
 that has any and in its middle block.
 """
 CONTROL_LAYERS = ATTENTION_LAYERS[-1]
+THIRDS = ("early third", "middle third", "late third")
+"""Choices in transformers: of the blocks in which picture and text attend together (Flux: its double blocks)."""
+OWN_LAYERS = "model's own"
+"""What the network's family reads by itself: of UNets the first up block, of transformers one of the thirds."""
 REDUCTIONS = ("mean", "max", "sum")
 """Of the energies of several tokens: ``mean``; ``max``, of each head's token that strays furthest; ``sum``, as if each
 token had a step of its own, so that a longer name is guided harder."""
@@ -29,6 +33,12 @@ PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 """Of the network and its ControlNet; ``auto`` is bfloat16 on a processor that computes in it, else float32."""
 PREVIEW = 0.4
 """Share of the steps that is enough for a quick look: 4 and 8 of 10 and 20."""
+
+
+def block_number(name: str) -> int | None:
+    """The number in the name of a single block, ``block 7``, counted from 0; None for another name."""
+    word, _, number = name.partition(" ")
+    return int(number) if word == "block" and number.isdecimal() else None
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,8 @@ class GuidanceSettings:
             the steps follows ref. [41].
         updates: most inner updates a step (ref. [41]: 5).
         threshold: inner updates end when the energy falls to it (ref. [41]: 0.2).
-        layers: which cross-attention is read, some of :data:`ATTENTION_LAYERS`.
+        layers: which attention is read, some of :data:`ATTENTION_LAYERS`; in transformers of :data:`THIRDS`, or
+            ``block`` and a number; :data:`OWN_LAYERS` on any.
         through_control: whether the gradient also goes through the ControlNet; without it an update costs less.
         reduction: of the energies of several tokens, one of :data:`REDUCTIONS`.
 
@@ -58,9 +69,10 @@ class GuidanceSettings:
     reduction: str = REDUCTIONS[0]
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.layers if name not in ATTENTION_LAYERS]
+        known = (*ATTENTION_LAYERS, OWN_LAYERS, *THIRDS)
+        unknown = [name for name in self.layers if name not in known and block_number(name) is None]
         if unknown or not self.layers:
-            raise SedicError(f"There are no layers {unknown}; choose one or more of {', '.join(ATTENTION_LAYERS)}.")
+            raise SedicError(f"There are no layers {unknown}; choose one or more of {', '.join(known)}.")
         if self.reduction not in REDUCTIONS:
             raise SedicError(f"There is no energy reduction {self.reduction!r}; use one of {', '.join(REDUCTIONS)}.")
         if not 0 <= self.eta < float("inf"):

@@ -148,6 +148,53 @@ def lcm(
     return denoised + noise(sigma, sigma_next) * sigma_next
 
 
+def euler_ancestral_flow(
+    denoise: Denoise,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    past: Past | None = None,
+    noise: NoiseSampler | None = None,
+) -> Tensor:
+    """:func:`euler_ancestral` where x = (1 − σ)x0 + σε: below ``sigma_next``, then back to both its shares.
+
+    Raises:
+        ValueError: there is no source of noise.
+    """
+    if noise is None:
+        raise ValueError("euler_ancestral draws noise at every step; give it a noise sampler.")
+    denoised = denoise(x, sigma)
+    if sigma_next == 0:
+        return denoised
+    below = sigma_next * (1 + (sigma_next / sigma - 1) * 1.0)
+    kept, kept_below = 1 - sigma_next, 1 - below
+    fresh = (sigma_next**2 - below**2 * kept**2 / kept_below**2) ** 0.5
+    ratio = below / sigma
+    x = ratio * x + (1 - ratio) * denoised
+    return (kept / kept_below) * x + noise(sigma, sigma_next) * fresh
+
+
+def lcm_flow(
+    denoise: Denoise,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    past: Past | None = None,
+    noise: NoiseSampler | None = None,
+) -> Tensor:
+    """Multistep consistency sampling (Luo et al. 2023) where x = (1 − σ)x0 + σε.
+
+    Raises:
+        ValueError: there is no source of noise.
+    """
+    if noise is None:
+        raise ValueError("lcm draws noise at every step; give it a noise sampler.")
+    denoised = denoise(x, sigma)
+    if sigma_next == 0:
+        return denoised
+    return sigma_next * noise(sigma, sigma_next) + (1.0 - sigma_next) * denoised
+
+
 SOLVERS: dict[str, Solver] = {
     "euler": euler,
     "heun": heun,
@@ -158,12 +205,15 @@ SOLVERS: dict[str, Solver] = {
     "lcm": lcm,
 }
 
+IN_FLOW: dict[str, Solver] = {"euler_ancestral": euler_ancestral_flow, "lcm": lcm_flow}
+"""The samplers that add noise of their own do it otherwise in flow models, where x = (1 − σ)x0 + σε."""
+
 LEAVES_ONE_LEVEL_OUT = frozenset({"dpm_2"})
 """Samplers for which ComfyUI asks a schedule for one level more and leaves out the last before 0."""
 
 
-def solver_named(name: str) -> Solver:
-    """The solver of a sampler's name.
+def solver_named(name: str, flow: bool = False) -> Solver:
+    """The solver of a sampler's name, in a flow model or another.
 
     Raises:
         SedicError: this sampler cannot be stepped exactly with guidance and fusion between its steps.
@@ -172,4 +222,4 @@ def solver_named(name: str) -> Solver:
         raise SedicError(
             f"The sampler {name!r} cannot be guided and fused between exact steps; use one of {', '.join(SOLVERS)}."
         )
-    return SOLVERS[name]
+    return IN_FLOW.get(name, SOLVERS[name]) if flow else SOLVERS[name]

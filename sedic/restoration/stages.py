@@ -24,7 +24,7 @@ from .guidance import Guidance, GuidanceError, guide
 from .settings import Settings
 from .solvers import NoiseSampler, Past, Solver, euler, solver_named
 from .starts import low_frequencies, noise_levels_of, pad_to_multiple, stage_noise, step_noise
-from .tiles import tiled
+from .tiles import CELL, tiled
 from .words import guided_tokens, in_order
 
 FINAL_STAGE = 255
@@ -58,6 +58,7 @@ def restore(
     fresh_noise: Callable[[], NoiseSampler] | None = None,
     keep: bool = True,
     working_size: int = 0,
+    cell: int = CELL,
     note: Callable[[str], None] = warnings.warn,
     watch: Callable[[int, float], None] | None = None,
 ) -> Trajectory:
@@ -77,17 +78,20 @@ def restore(
         fresh_noise: begins a stream of noise, for solvers that draw some at every step.
         keep: whether a next stage needs the trajectory; without, only its last latent is kept.
         working_size: longest side in pixels that the network sees at once; 0: however large the picture is.
+        cell: pixels of the picture's side in a latent cell.
         note: told what the person who waits should know.
         watch: told (step, energy) by every guided update.
 
     Raises:
         LatentError: the latent is not finite, without guidance.
     """
-    denoiser = tiled(denoiser, x, working_size) if working_size else denoiser
+    denoiser = tiled(denoiser, x, working_size, cell) if working_size else denoiser
     mask, previous = None, None
     if fusion is not None:
         mask = latent_mask(fusion.mask, x, fusion.soft_edge)
-        previous = previous_trajectory(fusion, sigmas, x if reference_noise is None else reference_noise)
+        previous = previous_trajectory(
+            fusion, sigmas, x if reference_noise is None else reference_noise, denoiser.noised
+        )
     begin = x
 
     def run(guidance: Guidance | None) -> Trajectory:

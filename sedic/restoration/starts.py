@@ -54,8 +54,10 @@ def noise_levels_of(schedule: Callable[[int], Tensor], steps: int, sampler: str,
 def low_frequencies(latent: Tensor) -> Tensor:
     """The latent without its fine structure: (1, C, h, w), shrunk by four by area and enlarged again."""
     size = (max(1, latent.shape[-2] // 4), max(1, latent.shape[-1] // 4))
-    small = F.interpolate(latent, size=size, mode="area")
-    return F.interpolate(small, size=latent.shape[-2:], mode="bilinear", align_corners=False)
+    flat = latent.reshape(len(latent), -1, *latent.shape[-2:])  # those of videos have an axis more
+    small = F.interpolate(flat, size=size, mode="area")
+    large = F.interpolate(small, size=latent.shape[-2:], mode="bilinear", align_corners=False)
+    return large.reshape(latent.shape)
 
 
 def pad_to_multiple(image: Tensor, multiple: int = 64) -> Tensor:

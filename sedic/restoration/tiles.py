@@ -7,7 +7,7 @@ The blend is a partition of unity, so that it adds nothing of its own; all tiles
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .denoiser import AttentionMap, Denoiser
 
-CELL = 8  # pixels of the picture's side in a latent cell
+CELL = 8  # pixels of the picture's side in a latent cell, in most models
 GRID = 8  # cells: tiles begin at multiples, so that three halvings of a tile and of the latent meet
 
 
@@ -29,15 +29,16 @@ class Window:
     share: Tensor
 
 
-def tiled(denoiser: Denoiser, latent: Tensor, working_size: int) -> Denoiser:
+def tiled(denoiser: Denoiser, latent: Tensor, working_size: int, cell: int = CELL) -> Denoiser:
     """``denoiser`` itself where the picture fits, else one that works in tiles.
 
     Args:
         denoiser: for the whole latent.
         latent: like the stage's, (1, C, h, w), h and w multiples of 8.
         working_size: longest side of a tile in pixels, a multiple of 64.
+        cell: pixels of the picture's side in a latent cell.
     """
-    side = working_size // CELL
+    side = max(GRID, working_size // cell // GRID * GRID)
     if max(latent.shape[-2:]) <= side:
         return denoiser
     return TiledDenoiser(denoiser, windows(latent.shape[-2], latent.shape[-1], side))
@@ -75,6 +76,13 @@ class TiledDenoiser:
         self.whole, self.places = whole, places
         self.tiles = [whole.window(place.rows, place.columns) for place in places]
 
+    @property
+    def stride(self) -> float:
+        return self.whole.stride
+
+    def noised(self, latent: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+        return self.whole.noised(latent, sigma, noise)
+
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         total = torch.zeros_like(x)
         for place, tile in zip(self.places, self.tiles, strict=True):
@@ -86,12 +94,14 @@ class TiledDenoiser:
         self, x: Tensor, sigma: Tensor, layers: Sequence[str], through_control: bool = True
     ) -> list[AttentionMap]:
         totals: list[Tensor] = []  # a layer each: heads,H,W,T of the whole picture
+        kinds: list[AttentionMap] = []
         for place, tile in zip(self.places, self.tiles, strict=True):
             grids: list[tuple[int, int]] = []
 
             def weights(part: Tensor, tile: Denoiser = tile, grids: list[tuple[int, int]] = grids) -> list[Tensor]:
                 maps = tile.attention(part, sigma, layers, through_control)
                 grids[:] = [one.grid for one in maps]
+                kinds[:] = [replace(one, weights=torch.empty(0)) for one in maps]
                 return [one.weights for one in maps]
 
             part = x[..., place.rows, place.columns].contiguous()
@@ -100,7 +110,10 @@ class TiledDenoiser:
                 _on_whole(w, grid, place, (x.shape[-2], x.shape[-1])) for w, grid in zip(found, grids, strict=True)
             ]
             totals = [a + b for a, b in zip(totals, spread, strict=True)] if totals else spread
-        return [AttentionMap(total.flatten(1, 2), (total.shape[1], total.shape[2])) for total in totals]
+        return [
+            replace(kind, weights=total.flatten(1, 2), grid=(total.shape[1], total.shape[2]))
+            for total, kind in zip(totals, kinds, strict=True)
+        ]
 
     def window(self, rows: slice, columns: slice) -> Denoiser:
         return self.whole.window(rows, columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sedic.restoration.denoiser import variance_exploding
 from sedic.restoration.fusion import Fusion, Trajectory, fuse, latent_mask, previous_trajectory
 
 SIGMAS = torch.tensor([4.0, 1.0, 0.0])
@@ -25,7 +26,7 @@ def test_inside_is_this_stages_and_outside_the_one_before():
 
 
 def test_reference_is_noised_at_each_sigma_and_clean_at_zero():
-    trajectory = Trajectory.of_latent(LATENT, SIGMAS, NOISE)
+    trajectory = Trajectory.of_latent(LATENT, SIGMAS, NOISE, variance_exploding)
     assert len(trajectory.latents) == 3
     for sigma, latent in zip(SIGMAS, trajectory.latents, strict=True):
         torch.testing.assert_close(latent, LATENT + sigma * NOISE)
@@ -33,15 +34,15 @@ def test_reference_is_noised_at_each_sigma_and_clean_at_zero():
 
 
 def test_plain_latent_stands_for_a_trajectory():
-    made = previous_trajectory(Fusion(MASK, LATENT), SIGMAS, NOISE)
+    made = previous_trajectory(Fusion(MASK, LATENT), SIGMAS, NOISE, variance_exploding)
     assert torch.equal(made.sigmas, SIGMAS)
-    for a, b in zip(made.latents, Trajectory.of_latent(LATENT, SIGMAS, NOISE).latents, strict=True):
+    for a, b in zip(made.latents, Trajectory.of_latent(LATENT, SIGMAS, NOISE, variance_exploding).latents, strict=True):
         assert torch.equal(a, b)
 
 
 def test_trajectory_on_the_same_grid_is_used_as_it_is():
-    trajectory = Trajectory.of_latent(LATENT, SIGMAS.clone(), NOISE)
-    assert previous_trajectory(Fusion(MASK, trajectory), SIGMAS, NOISE) is trajectory
+    trajectory = Trajectory.of_latent(LATENT, SIGMAS.clone(), NOISE, variance_exploding)
+    assert previous_trajectory(Fusion(MASK, trajectory), SIGMAS, NOISE, variance_exploding) is trajectory
 
 
 @pytest.mark.parametrize(
@@ -53,15 +54,15 @@ def test_trajectory_on_the_same_grid_is_used_as_it_is():
     ],
 )
 def test_different_noise_levels_are_an_error_naming_both(sigmas, told):
-    trajectory = Trajectory.of_latent(LATENT, sigmas, NOISE)
+    trajectory = Trajectory.of_latent(LATENT, sigmas, NOISE, variance_exploding)
     with pytest.raises(ValueError, match=told):
-        previous_trajectory(Fusion(MASK, trajectory), SIGMAS, NOISE)
+        previous_trajectory(Fusion(MASK, trajectory), SIGMAS, NOISE, variance_exploding)
 
 
 def test_different_sizes_are_an_error_naming_both():
-    trajectory = Trajectory.of_latent(torch.zeros(1, 2, 8, 8), SIGMAS, torch.zeros(1, 2, 8, 8))
+    trajectory = Trajectory.of_latent(torch.zeros(1, 2, 8, 8), SIGMAS, torch.zeros(1, 2, 8, 8), variance_exploding)
     with pytest.raises(ValueError, match=r"\(1, 2, 8, 8\), this one's \(1, 2, 4, 6\)"):
-        previous_trajectory(Fusion(MASK, trajectory), SIGMAS, NOISE)
+        previous_trajectory(Fusion(MASK, trajectory), SIGMAS, NOISE, variance_exploding)
 
 
 def test_mask_comes_to_the_latents_grid_and_type():

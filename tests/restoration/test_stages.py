@@ -10,6 +10,7 @@ import torch
 
 from sedic.restoration import stages
 from sedic.restoration.color_fix import coarse, fix_colors
+from sedic.restoration.denoiser import variance_exploding
 from sedic.restoration.fusion import Trajectory
 from sedic.restoration.guidance import GuidanceSettings
 from sedic.restoration.settings import NEGATIVE, Settings
@@ -92,7 +93,7 @@ def test_first_object_is_fused_with_the_noised_reference_and_the_second_with_the
     run(scene(3))
     first, second, *_ = trajectories
     latent = ToyModels().encode(picture())
-    reference = Trajectory.of_latent(latent, first.sigmas, stage_noise(latent, 0, 0))
+    reference = Trajectory.of_latent(latent, first.sigmas, stage_noise(latent, 0, 0), variance_exploding)
     columns = torch.arange(8)
     for step in range(1, 5):
         outside = columns >= 2

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sedic.restoration.denoiser import AttentionMap, Picture
+from sedic.restoration.denoiser import AttentionMap, Picture, variance_exploding
 
 HEADS, TOKENS = 2, 5
 
@@ -24,6 +24,8 @@ class ToyDenoiser:
     denoised_at: list[float] = field(default_factory=list)
     asked: list[tuple[tuple[str, ...], bool]] = field(default_factory=list)
     sizes: list[tuple[int, ...]] = field(default_factory=list)
+    stride: float = 1.0
+    noised = staticmethod(variance_exploding)
 
     def window(self, rows: slice, columns: slice) -> ToyDenoiser:
         """Shares the memory of calls."""

@@ -18,6 +18,7 @@ from ..denoiser import (
     attention_grid,
     attention_weights,
     scaled_gradient,
+    variance_exploding,
 )
 from ..energy import find_tokens
 from .schedules import SCHEDULES, noise_levels
@@ -166,6 +167,8 @@ class DiffusersDenoiser:
     negative: Text
     scale: float
     hint: Tensor
+    stride: float = field(default=1.0, init=False)
+    noised = staticmethod(variance_exploding)
 
     @torch.no_grad()
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:

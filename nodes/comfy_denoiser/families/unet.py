@@ -1,34 +1,79 @@
-"""Reading cross-attention from ComfyUI's networks, for the length of one forward pass."""
+"""UNets: Stable Diffusion 1.x, 2.x, XL and the embedded one; their cross-attention, and that of their ControlNets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import comfy.ldm.modules.attention
+import comfy.latent_formats
+import comfy.model_base
 from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import Upsample
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ...sedic.errors import SedicError
-from ...sedic.restoration.denoiser import CONTROL_LAYERS, AttentionMap, attention_grid, attention_weights
-from .casting import transient_weights
+from ....sedic.errors import SedicError
+from ....sedic.restoration.denoiser import CONTROL_LAYERS, AttentionMap, attention_grid, attention_weights
+from ....sedic.restoration.settings import ATTENTION_LAYERS, OWN_LAYERS
+from ..casting import transient_weights
+from ..kernels import Stop, pytorch_attention
+from .protocol import Read, Run
 
 
-class Stop(Exception):
-    """The last layer has been read: what lies behind it is not computed."""
+class UNet:
+    """The paper's kind of network: text is read by cross-attention alone."""
+
+    name = "UNet"
+    stride = 1.0
+    tokenizers = frozenset({frozenset({"l"}), frozenset({"h"}), frozenset({"g"}), frozenset({"l", "g"})})
+
+    def fits(self, network: Any) -> bool:
+        return hasattr(network, "output_blocks") and hasattr(network, "middle_block")
+
+    def size(self, model: Any) -> int:
+        """1024 for SDXL, 768 for SD 2.1-v, else 512, unless its latents say it themselves."""
+        latent_format = model.get_model_object("latent_format")
+        if hasattr(latent_format, "native_size"):
+            return latent_format.native_size
+        if isinstance(latent_format, comfy.latent_formats.SDXL):
+            return 1024
+        second = model.model.model_config.unet_config.get("context_dim") == 1024
+        return 768 if second and model.model.model_type == comfy.model_base.ModelType.V_PREDICTION else 512
+
+    def runs(self, clip: Any, rows: Mapping[str, Sequence[Sequence[Any]]]) -> list[Run]:
+        return [Run(next(iter(rows)), 0)]
+
+    def expected(self, read: Read) -> list[nn.Module]:
+        own = [m for n in read.controls for m in control_layers(n)] if CONTROL_LAYERS in read.layers else []
+        modules = [*own, *unet_layers(read.network, read.layers)]
+        if not modules:
+            raise SedicError(
+                "No ControlNet with cross-attention acts at this noise level; read other layers, or widen its range."
+            )
+        return modules
+
+    @contextmanager
+    def recording(self, read: Read, maps: list[AttentionMap]) -> Iterator[None]:
+        modules = self.expected(read)
+        with ExitStack() as stack:
+            for network in {read.network, *read.through} if read.checkpoint else ():
+                stack.enter_context(checkpointing(network, modules))
+            stack.enter_context(recording(modules, read.network, read.controls, read.latent, maps))
+            yield
+
+    def patches(self, control: bool) -> dict[str, Callable]:
+        """ComfyUI adds a control in place on a skip that autograd has saved: the skips are copied."""
+        return {"input_block_patch_after_skip": lambda h, _: h.clone()} if control else {}
 
 
 def unet_layers(network: Any, layers: Sequence[str]) -> list[nn.Module]:
     """The UNet's cross-attention modules that ``layers`` names, in the order in which they run.
 
     Raises:
-        SedicError: the network is no UNet, or has no such block.
+        SedicError: it has no such block.
     """
-    if not hasattr(network, "output_blocks") or not hasattr(network, "middle_block"):
-        raise SedicError("Attention guidance reads a UNet's cross-attention, and this model has none; unplug guidance.")
+    layers = [ATTENTION_LAYERS[0] if name == OWN_LAYERS else name for name in layers]
     levels: list[list[nn.Module]] = [[]]
     for block in network.output_blocks:
         levels[-1].extend(_attending(block))
@@ -66,7 +111,11 @@ def _attending(block: Any) -> list[nn.Module]:
 
 @contextmanager
 def recording(
-    modules: Sequence[nn.Module], networks: Iterable[nn.Module], latent: tuple[int, int], maps: list[AttentionMap]
+    modules: Sequence[nn.Module],
+    network: nn.Module,
+    controls: Iterable[nn.Module],
+    latent: tuple[int, int],
+    maps: list[AttentionMap],
 ) -> Iterator[None]:
     """While it lasts, a forward pass of ``modules`` adds its weights to ``maps``, and :class:`Stop` follows the last.
 
@@ -75,11 +124,12 @@ def recording(
 
     Args:
         modules: one for each time that one is expected to run.
-        networks: in which they are, with the blocks around them that know their height and width.
+        network, controls: in which they are, with the blocks around them that know their height and width.
         latent: (h, w) of the latent.
         maps: filled in the order in which they run.
     """
-    blocks = [m for network in networks for m in network.modules() if isinstance(m, SpatialTransformer)]
+    blocks = [m for one in {network, *controls} for m in one.modules() if isinstance(m, SpatialTransformer)]
+    main = set(network.modules())
     queries: dict[nn.Module, Tensor] = {}
     grids: dict[nn.Module, tuple[int, int]] = {}
     handles = []
@@ -102,7 +152,7 @@ def recording(
             grid = grids.get(module, (0, 0))
             if grid[0] * grid[1] != weights.shape[1]:  # somebody gives the layer fewer queries than it has cells
                 grid = attention_grid(weights.shape[1], *latent)
-            maps.append(AttentionMap(weights, grid))
+            maps.append(AttentionMap(weights, grid, from_control=module not in main))
             if len(maps) == len(modules):
                 raise Stop
 
@@ -112,35 +162,6 @@ def recording(
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def pytorch_attention(network: nn.Module) -> Iterator[None]:
-    """Makes the attention in ``network`` PyTorch's own: other kernels have no backward.
-
-    A UNet is told through its options; ComfyUI gives a ControlNet none, which is why this reaches into its modules.
-    """
-
-    def override(_: nn.Module, positional: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        options = {**named.get("transformer_options", {}), "optimized_attention_override": use_pytorch}
-        return positional, {**named, "transformer_options": options}
-
-    handles = [
-        module.register_forward_pre_hook(override, with_kwargs=True)
-        for module in network.modules()
-        if isinstance(module, comfy.ldm.modules.attention.CrossAttention)
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def use_pytorch(_: Any, *arguments: Any, **options: Any) -> Tensor:
-    """ComfyUI's ``optimized_attention_override`` that is :func:`pytorch_attention`'s kernel."""
-    options.pop("transformer_options", None)
-    return comfy.ldm.modules.attention.attention_pytorch(*arguments, **options)
 
 
 @contextmanager
