@@ -21,10 +21,11 @@ from . import families
 from .comfyui import ROOT, Server
 from .decoder import AFTER, CHOSEN, FINAL_TITLE, NUMBERED, OBJECTS, REFERENCE_TITLE, STAGE, decoder
 from .drawing import blueprint, drawing
-from .encoder import encoder
+from .encoder import detecting_encoder, encoder
 from .errors import HeadlessError
 from .families import Family
 from .forms import Graph
+from .newer import KNOWN_BY, with_newer
 
 # Titles of the nodes that show the stages, and what the demo calls their pictures.
 PICTURES = {
@@ -37,6 +38,10 @@ BLUEPRINT_SENTENCE = "Restores one object of a .sedic file: its words, attention
 OWN_PICTURE = (
     "**Yours:** choose a picture in *Original* and in each *Mask*, paint the object there (Open in MaskEditor), and "
     "write what it shows into *Textualize*."
+)
+OWN_EYES = (
+    "**Yours:** choose a picture in *Original*. The language model says what it shows, SAM 3 finds it; any model that "
+    "*Generate Text* runs with a picture will do. An object that is not found is left out."
 )
 OWN_FILE = "**Yours:** choose a file in *Load Bitstream*."
 # No code in notes: the newer window draws it in blue on blue.
@@ -65,6 +70,14 @@ def encode(graph: Graph) -> None:
     graph.note(OWN_PICTURE, column=0)
     graph.note(HABITS, column=2, foot=True)
     encoder(graph)
+
+
+def encode_core(graph: Graph) -> None:
+    """From a picture alone to a file, with ComfyUI's own models."""
+    graph.note(OWN_EYES, column=0)
+    older = f"*Generate Text* and *SAM3 Detect* are nodes of ComfyUI {KNOWN_BY}; older ones may lack them."
+    graph.note(older, column=4, foot=True)
+    detecting_encoder(graph)
 
 
 def decode(graph: Graph) -> None:
@@ -127,6 +140,10 @@ GRAPHS = {
     "sedic_encode": Template(
         "SEDIC, encode", "A picture, words and painted masks become a file of a thousand bytes.", encode
     ),
+    "sedic_encode_core": Template(
+        "SEDIC, encode by itself",
+        f"ComfyUI's own models describe a picture and find its objects (as of ComfyUI {KNOWN_BY}).", encode_core,
+    ),
     "sedic_decode": Template(
         "SEDIC, decode", "A file of a thousand bytes becomes a picture, object by object.", decode
     ),
@@ -149,7 +166,7 @@ def describe(name: str, object_info: dict[str, Any]) -> Graph:
     Raises:
         GraphError: its description does not fit the nodes.
     """
-    template, graph = GRAPHS[name], Graph(object_info)
+    template, graph = GRAPHS[name], Graph(with_newer(object_info))
     template.describe(graph)
     head = f"### {template.title}\n{template.sentence}"
     column, text, foot = graph.notes[0]
