@@ -21,10 +21,11 @@ from . import families
 from .comfyui import ROOT, Server
 from .decoder import AFTER, CHOSEN, FINAL_TITLE, NUMBERED, OBJECTS, REFERENCE_TITLE, STAGE, decoder
 from .drawing import blueprint, drawing
-from .encoder import encoder, folder_encoder
+from .encoder import detecting_encoder, encoder, folder_encoder
 from .errors import HeadlessError
 from .families import Family
 from .forms import Graph
+from .newer import KNOWN_BY, with_newer
 
 # Titles of the nodes that show the stages, and what the demo calls their pictures.
 PICTURES = {
@@ -41,6 +42,10 @@ OWN_PICTURE = (
 OWN_FOLDER = (
     "**Yours:** put pictures into a folder within the input folder, choose it in *Load Folder*. Files and pictures get "
     "their names. Words of yours: wire *texts* to *Textualize*, mode *typed*."
+)
+OWN_EYES = (
+    "**Yours:** choose a picture in *Original*. The language model says what it shows, SAM 3 finds it; any model that "
+    "*Generate Text* runs with a picture will do. An object that is not found is left out."
 )
 OWN_FILE = "**Yours:** choose a file in *Load Bitstream*."
 # No code in notes: the newer window draws it in blue on blue.
@@ -69,6 +74,14 @@ def encode(graph: Graph) -> None:
     graph.note(OWN_PICTURE, column=0)
     graph.note(HABITS, column=2, foot=True)
     encoder(graph)
+
+
+def encode_core(graph: Graph) -> None:
+    """From a picture alone to a file, with ComfyUI's own models."""
+    graph.note(OWN_EYES, column=0)
+    older = f"*Generate Text* and *SAM3 Detect* are nodes of ComfyUI {KNOWN_BY}; older ones may lack them."
+    graph.note(older, column=4, foot=True)
+    detecting_encoder(graph)
 
 
 def decode(graph: Graph) -> None:
@@ -143,6 +156,10 @@ GRAPHS = {
     "sedic_encode": Template(
         "SEDIC, encode", "A picture, words and painted masks become a file of a thousand bytes.", encode
     ),
+    "sedic_encode_core": Template(
+        "SEDIC, encode by itself",
+        f"ComfyUI's own models describe a picture and find its objects (as of ComfyUI {KNOWN_BY}).", encode_core,
+    ),
     "sedic_decode": Template(
         "SEDIC, decode", "A file of a thousand bytes becomes a picture, object by object.", decode
     ),
@@ -168,7 +185,7 @@ def describe(name: str, object_info: dict[str, Any]) -> Graph:
     Raises:
         GraphError: its description does not fit the nodes.
     """
-    template, graph = GRAPHS[name], Graph(object_info)
+    template, graph = GRAPHS[name], Graph(with_newer(object_info))
     template.describe(graph)
     head = f"### {template.title}\n{template.sentence}"
     column, text, foot = graph.notes[0]

@@ -57,6 +57,7 @@ def halves(name: str, folder: Path) -> list[tuple[str, Image.Image]]:
         "sedic_folder": parts,
         "sedic_full": [original, final],
         "sedic_encode": [masked, reference],
+        "sedic_encode_core": [original, reference],
         "sedic_app_encode": [original, reference],
         "sedic_decode": [reference, final],
         "sedic_app_decode": [reference, final],

@@ -65,3 +65,9 @@ LIGHTNING = _file(
     "SDXL-Lightning, four steps",
 )
 SAM3 = _file("checkpoints", "Comfy-Org/sam3.1/resolve/main/checkpoints/sam3.1_multiplex_fp16.safetensors", "SAM 3.1")
+QWEN35 = _file(
+    "text_encoders",
+    "Comfy-Org/Qwen3.5/resolve/main/text_encoders/qwen3.5_2b_bf16.safetensors",
+    "Qwen3.5, 2B, which sees",
+)
+SAM31 = _file("checkpoints", "Comfy-Org/sam3.1/resolve/main/checkpoints/sam3.1_multiplex_fp16.safetensors", "SAM 3.1")

@@ -17,6 +17,7 @@ from headless.comfyui import PACK_NAME, VERSION, Server
 from headless.forms import is_widget
 from headless.graph import find_node, read_workflow, set_input
 from headless.litegraph import WIDTH
+from headless.newer import NODES, with_newer
 from sedic.demo import FILE_NAME, PHOTOGRAPH, PICTURE_NAME, mask_names
 from sedic.restoration.settings import GuidanceSettings, Settings, few_steps
 
@@ -78,7 +79,7 @@ def test_the_window_and_the_client_run_the_same(repository: Path, name: str) -> 
 
 @pytest.mark.parametrize("name", list(GRAPHS))
 def test_every_wire_fits_the_sockets_at_its_ends(object_info: dict, repository: Path, name: str) -> None:
-    graph = read_workflow(repository / "headless" / f"{name}.json")
+    graph, object_info = read_workflow(repository / "headless" / f"{name}.json"), with_newer(object_info)
     for entry in graph.values():
         declared = object_info[entry["class_type"]]["input"]
         sockets = {**declared.get("required", {}), **declared.get("optional", {})}
@@ -88,6 +89,17 @@ def test_every_wire_fits_the_sockets_at_its_ends(object_info: dict, repository: 
                 wanted = sockets[key][0]
                 fits = isinstance(wanted, list) or wanted == "COMBO" or kind in wanted.split(",")
                 assert fits, f"{kind} into {entry['_meta']['title']}.{key}, which takes {wanted}"
+
+
+@pytest.mark.parametrize("name", list(NODES))
+def test_what_is_written_down_of_newer_nodes_is_what_they_have(object_info: dict, name: str) -> None:
+    if name not in object_info:
+        pytest.skip(f"this ComfyUI has no {name}")
+    there, written = object_info[name], NODES[name]
+    for part in ("required", "optional"):
+        assert list(written["input"][part]) == list(there["input"][part])
+    assert written["output"] == there["output"]
+    assert written["output_name"] == there["output_name"]
 
 
 @pytest.mark.parametrize("name", list(GRAPHS))
