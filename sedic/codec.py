@@ -218,14 +218,14 @@ def default_settings(models: str = "embedded") -> Settings:
 
 def settings_of(file: SedicFile, settings: Settings) -> Settings:
     """``settings`` with the file's hints applied."""
-    hints: dict[str, Any] = {"seed": file.hints.seed}
-    if file.hints.object_steps is not None:
-        hints["object_steps"] = file.hints.object_steps
-    if file.hints.overall_steps is not None:
-        hints["overall_steps"] = file.hints.overall_steps
-    if not file.hints.guidance:
-        hints["guide"] = False
-    return replace(settings, **hints)
+    from .restoration.settings import guidance_in
+
+    hints: dict[str, Any] = {"seed": file.hints.seed, "guide": settings.guide and file.hints.guidance}
+    for name in ("object_steps", "overall_steps"):
+        if getattr(file.hints, name) is not None:
+            hints[name] = getattr(file.hints, name)
+    found = replace(settings, **hints)
+    return replace(found, guidance=guidance_in(found.object_steps, found.guidance))
 
 
 def decode(

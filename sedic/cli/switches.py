@@ -79,10 +79,15 @@ def add_switches(parser: argparse.ArgumentParser) -> None:
     guidance = parser.add_argument_group("attention guidance (Eqs. 2 and 3)")
     guidance.add_argument("--no-guidance", action="store_true", help="leave it out")
     guidance.add_argument("--eta", type=float, metavar="X", help=f"step size; default: {steering.eta:g}")
+    quick = guidance_in(FEW_STEPS, steering)
     guidance.add_argument(
-        "--t-prime", type=float, metavar="X", help=f"guided while t/T is above it; default: {steering.t_prime}"
-    )
-    guidance.add_argument("--updates", type=int, metavar="N", help=f"most a step; default: {steering.updates}")
+        "--t-prime", type=float, metavar="X",
+        help=f"guided while t/T is above it; default: {steering.t_prime}, {quick.t_prime:g} up to {FEW_STEPS} steps",
+    )  # fmt: skip
+    guidance.add_argument(
+        "--updates", type=int, metavar="N",
+        help=f"most a step; default: {steering.updates}, {quick.updates} up to {FEW_STEPS} steps",
+    )  # fmt: skip
     guidance.add_argument(
         "--threshold", type=float, metavar="E", help=f"energy at which they end; default: {steering.threshold}"
     )

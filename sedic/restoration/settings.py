@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..bitstream.header import MOST_SEED
 from ..errors import SedicError
@@ -177,13 +178,16 @@ class Settings:
 
 FEW_STEPS = 8
 """Steps of a stage up to which they are few."""
-FEW_GUIDANCE = {"t_prime": 0.0, "updates": 1}
+FEW_GUIDANCE: dict[str, Any] = {"t_prime": 0.0, "updates": 1}
 """What suits Eq. 3 where a stage has few steps: all of them are guided, once each (docs/embedded.md)."""
 
 
 def guidance_in(steps: int, guidance: GuidanceSettings) -> GuidanceSettings:
-    """``guidance`` for a stage of so many steps: where they are few and nobody chose, :data:`FEW_GUIDANCE`."""
-    return replace(guidance, **FEW_GUIDANCE) if steps <= FEW_STEPS and guidance == GuidanceSettings() else guidance
+    """``guidance`` where somebody chose it, else the defaults of a stage of so many steps."""
+    plain, few = GuidanceSettings(), GuidanceSettings(**FEW_GUIDANCE)
+    if guidance not in (plain, few):
+        return guidance
+    return few if steps <= FEW_STEPS else plain
 
 
 def few_steps(settings: Settings, steps: int = 4) -> Settings:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from sedic import codec
+from sedic.bitstream import Hints, SedicFile
 from sedic.errors import SedicError
 from sedic.models import embedded
 from sedic.restoration.denoiser import Picture
@@ -105,9 +106,11 @@ def test_a_folder_says_by_its_scheduler_whether_it_was_made_for_few_steps(tmp_pa
 
 @pytest.mark.parametrize("steps", [1, FEW_STEPS, FEW_STEPS + 1])
 def test_few_steps_are_guided_as_few_and_what_somebody_chose_stays(steps):
-    few = steps <= FEW_STEPS
-    found = guidance_in(steps, GuidanceSettings())
-    assert (found == GuidanceSettings(**FEW_GUIDANCE)) == few
+    expected = GuidanceSettings(**FEW_GUIDANCE) if steps <= FEW_STEPS else GuidanceSettings()
+    for before in (GuidanceSettings(), GuidanceSettings(**FEW_GUIDANCE)):
+        assert guidance_in(steps, before) == expected
+    file = SedicFile(64, 64, 1, 9, None, Semantics(), hints=Hints(object_steps=steps))
+    assert codec.settings_of(file, Settings()).guidance == expected
     own = GuidanceSettings(eta=30.0)
     assert guidance_in(steps, own) is own
 

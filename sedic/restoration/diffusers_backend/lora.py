@@ -132,7 +132,7 @@ def _add(layer: Any, change: Change, strength: float, what: str) -> None:
 
 def layers(models: DiffusersModels) -> dict[str, Any]:
     """The network's and the text encoders' matrices and convolutions, under every name that LoRAs have for them."""
-    places = {}
+    places: dict[str, Any] = {}
     depth = models.unet.config.layers_per_block
     for name, layer in _weighted(models.unet):
         names = {name, *checkpoint_names(name, depth)}
