@@ -26,6 +26,7 @@ from .plan import Item
 from .work import Maker, Result, Work, do
 
 SHARE = 0.8  # of the memory that is free as a run begins, for all workers together
+AHEAD = 2  # items that a worker has at once: it never waits for this process, which may have to wait for a core
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 DIED = (
     "The worker on it died, perhaps ended by the system for want of memory; take fewer --jobs, or make the picture "
@@ -75,37 +76,29 @@ class Crew:
             slot.ready()
 
     def results(self, items: Iterator[Item]) -> Iterator[tuple[Item, Result]]:
-        """Hands out the items, one to each worker, and gives back what came of them, in the order of their ends."""
-        busy: dict[Future[Result], tuple[_Slot, Item]] = {}
+        """Hands out the items and gives back what came of them, in the order of their ends."""
 
         def feed(slot: _Slot) -> None:
-            item = next(items, None)
-            if item is not None:
-                busy[slot.submit(item)] = slot, item
+            while len(slot.busy) < AHEAD and (item := next(items, None)) is not None:
+                slot.submit(item)
 
         for slot in self._slots:
             feed(slot)
-        while busy:
+        while busy := {future: slot for slot in self._slots for future in slot.busy}:
             ended, _ = wait(busy, return_when=FIRST_COMPLETED)
-            for future in ended:
-                slot, item = busy.pop(future)
-                try:
-                    result = future.result()
-                except BrokenExecutor:
-                    result = Result(error=DIED)
-                if result.error == DIED or result.memory > self._most:
-                    slot.end(at_once=True)
-                    slot.begin()
-                feed(slot)
-                yield item, result
+            for slot in {busy[future] for future in ended}:
+                for item, result in slot.ended(self._most):
+                    feed(slot)
+                    yield item, result
 
 
 class _Slot:
-    """The place of one worker."""
+    """The place of one worker; ``busy`` is what it was given and has not given back."""
 
     def __init__(self, work: Work, device: str, environment: Mapping[str, str]) -> None:
         self._arguments = work, device
         self._environment = environment
+        self.busy: dict[Future[Result], Item] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -126,13 +119,39 @@ class _Slot:
         if failure:
             raise WorkerError(failure)
 
-    def submit(self, item: Item) -> Future[Result]:
-        """Has it work on an item."""
+    def submit(self, item: Item) -> None:
+        """Has it work on an item, after those that it has."""
         try:
-            return self._pool.submit(_work, item)
+            future = self._pool.submit(_work, item)
         except BrokenExecutor:  # it died with nothing to do
             self.begin()
-            return self._pool.submit(_work, item)
+            future = self._pool.submit(_work, item)
+        self.busy[future] = item
+
+    def ended(self, most: int) -> Iterator[tuple[Item, Result]]:
+        """What came of the items that ended; a process that died, or holds more than ``most`` bytes, is replaced."""
+        for future, item in list(self.busy.items()):  # in the order in which it works on them
+            if not future.done():
+                return
+            del self.busy[future]
+            try:
+                result = future.result()
+            except BrokenExecutor:
+                result = Result(error=DIED)
+            if result.error == DIED or result.memory > most:
+                self._replace()
+                yield item, result
+                return
+            yield item, result
+
+    def _replace(self) -> None:
+        """Another process, which takes over what this one has not begun."""
+        others = list(self.busy.values())
+        self.busy.clear()
+        self.end(at_once=True)
+        self.begin()
+        for item in others:
+            self.submit(item)
 
     def end(self, at_once: bool = False) -> None:
         """Ends the process, ``at_once`` also where it works."""
