@@ -198,7 +198,10 @@ def flow_scene(name: str) -> types.SimpleNamespace:
         mask[32:96, 16:48] = 1
         conditionings = []
         for _ in range(2):
-            extra = {} if tiny.pooled is None else {"pooled_output": torch.randn(1, tiny.pooled, generator=generator)}
+            extra: dict[str, Any] = (
+                {} if tiny.pooled is None else {"pooled_output": torch.randn(1, tiny.pooled, generator=generator)}
+            )
+            extra["guidance"] = 4.0  # Flux's own input, times a thousand exact in bfloat16, where 3500 is not
             conditionings.append([[torch.randn(1, *tiny.text, generator=generator), extra]])
     return types.SimpleNamespace(
         name=name, model=model, vae=FlatVae(tiny.dimensions, tiny.cell, tiny.channels), control_net=control_net,
