@@ -17,6 +17,7 @@ from . import target
 from .seeds import seeds
 
 CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
+SEEDS = seeds()
 SECONDS = os.environ.get("SEDIC_FUZZ_SECONDS", "60")
 
 
@@ -25,7 +26,7 @@ def test_the_corpus_keeps_the_promises(path):
     target.check(path.read_bytes())
 
 
-@pytest.mark.parametrize(("name", "data"), seeds().items(), ids=seeds())
+@pytest.mark.parametrize(("name", "data"), SEEDS.items(), ids=SEEDS)
 def test_every_coder_keeps_the_promises(name, data):
     assert not SedicFile.from_bytes(data).missing
     target.check(data)
