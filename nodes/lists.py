@@ -26,7 +26,9 @@ from .said import joined
 Wired = Mapping[str, Sequence[Any]]
 
 
-def each_picture(*pictures: str, masks: Sequence[str] = (), boxes: Sequence[str] = ()) -> Callable[[Callable[..., io.NodeOutput]], Any]:
+def each_picture(
+    *pictures: str, masks: Sequence[str] = (), boxes: Sequence[str] = ()
+) -> Callable[[Callable[..., io.NodeOutput]], Any]:
     """Makes ``execute`` of one picture that of a node with ``is_input_list`` and outputs that are lists.
 
     Called with plain values, as from a script, for one picture, it is what it was.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..codec import default_settings, encode_reference, to_image
+from ..evaluation.scenes import described_paths, resized
 from ..picture import read_picture
 from ..restoration.denoiser import Picture
 from ..restoration.fusion import Fusion, Trajectory
@@ -23,7 +24,6 @@ from ..restoration.stages import restore
 from ..restoration.starts import noise_levels_of, pad_to_multiple, stage_noise, step_noise
 from ..restoration.words import guided_tokens
 from ..semantics import Semantics
-from .described import described_paths, resized
 
 
 @dataclass(frozen=True)

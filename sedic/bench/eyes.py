@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..evaluation.scenes import described_paths
 from ..metrics.sheet import contact_sheet, save_jpeg
 from ..picture import read_picture
 from ..semantics import SceneObject, Semantics
 from ..understanding.embedded.look import look
 from ..understanding.masks.overlay import overlay
-from .described import described_paths
 from .masks import overlap
 
 JUDGED = Path(__file__).with_name("eyes_judged.json")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..bitstream import SedicFile
 from ..codec import decode, default_settings, encode, load_models, reference_of, settings_of, to_pixels
+from ..evaluation.scenes import described_paths
 from ..metrics.bits import spent
 from ..metrics.fidelity import ms_ssim, psnr
 from ..picture import read_picture
 from ..semantics import Semantics
-from .described import described_paths
 
 _COLUMNS = (
     "picture", "bytes", "bpp", "header and framing", "reference", "reference %", "words", "masks", "ref dB",

@@ -1,4 +1,4 @@
-"""The command line: encode, decode, info, unpack, compare, verify, train, demo; a file each, and what they share.
+"""The command line: encode, decode, info, unpack, compare, evaluate, verify, train, demo; a file each.
 
 Every failure is one line on standard error with exit status 1; wrong usage exits with 2, Ctrl-C with 130, a reader that
 has gone away with 141.
@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import SedicError
-from . import compare, contents, decode, demo, encode, train, verify
+from . import compare, contents, decode, demo, encode, evaluate, train, verify
 from .files import goes_to_stdout
 from .speech import Speech, finish, shown
 
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             options = parser().parse_args(arguments)
+            options.typed = sys.argv[1:] if arguments is None else arguments
             on_stdout = options.run in (encode.run, decode.run) and goes_to_stdout(options.output)
             speech = Speech(getattr(options, "json", False), on_stdout)
             with speech.hears_warnings(), _signals_unwind():
@@ -69,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="sedic", description="Pictures as files of about a thousand bytes.")
     top.add_argument("--version", action="version", version=__version__)
     kinds = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (encode, decode, contents, compare, verify, train, demo):
+    for command in (encode, decode, contents, compare, evaluate, verify, train, demo):
         command.add(kinds)
     return top
 

@@ -20,7 +20,7 @@ class _Given(nn.Module):
         return features
 
 
-def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+def frechet_distance(a: np.ndarray, b: np.ndarray, fewer: bool = False) -> float:
     """|μa − μb|² + tr(Σa + Σb − 2(ΣaΣb)^½) of the Gaussians through both sets (Heusel et al. 2017).
 
     It falls as the sets grow: compare only figures of equally many samples.
@@ -28,15 +28,16 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     Args:
         a: (N, D), N well above D.
         b: (M, D).
+        fewer: whether D samples or less may be compared, as papers do with Inception's 2,048 features; two at least.
 
     Raises:
         SedicError: too few samples for a covariance.
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    if min(len(a), len(b)) <= a.shape[1]:
+    if min(len(a), len(b)) <= (1 if fewer else a.shape[1]):
         raise SedicError(
-            f"{min(len(a), len(b))} windows are too few for a Fréchet distance over {a.shape[1]} features; measure "
+            f"{min(len(a), len(b))} samples are too few for a Fréchet distance over {a.shape[1]} features; measure "
             "more pictures."
         )
     metric = FrechetInceptionDistance(feature=_Given(a.shape[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import unicodedata
 from collections.abc import Sequence
@@ -77,13 +78,22 @@ def contact_sheet(
     return sheet
 
 
-def save_jpeg(sheet: Image.Image, to: Path, most_bytes: int) -> None:
-    """Writes ``sheet`` as the best JPEG below ``most_bytes``, or the smallest there is."""
-    to.parent.mkdir(parents=True, exist_ok=True)
+def jpeg(sheet: Image.Image, most_bytes: int) -> bytes:
+    """``sheet`` as the best JPEG below ``most_bytes``, or the smallest there is."""
+    data = b""
     for quality in range(92, 30, -4):
-        sheet.save(to, "JPEG", quality=quality, optimize=True, progressive=True)
-        if to.stat().st_size < most_bytes:
+        buffer = io.BytesIO()
+        sheet.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
+        data = buffer.getvalue()
+        if len(data) < most_bytes:
             break
+    return data
+
+
+def save_jpeg(sheet: Image.Image, to: Path, most_bytes: int) -> None:
+    """Writes ``sheet`` as :func:`jpeg` makes it."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_bytes(jpeg(sheet, most_bytes))
 
 
 def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

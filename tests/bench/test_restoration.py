@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 
 from sedic.bench import restoration
-from sedic.bench.restoration import tables, work
-from sedic.bench.restoration.scenes import Scene, described, held_out, spread
-from sedic.bench.restoration.statistics import bootstrap, jackknife
-from sedic.bench.restoration.tables import Measured
-from sedic.bench.restoration.variants import CODECS, VARIANTS, Case, bytes_of, chosen, donors, swapped_words
+from sedic.bench.restoration import plan_and_tools, special, tables
+from sedic.bench.restoration.scenes import held_out
 from sedic.errors import SedicError
+from sedic.evaluation import kept
+from sedic.evaluation.intervals import bootstrap, jackknife
+from sedic.evaluation.measured import Measured
+from sedic.evaluation.scenes import Scene, described, spread
+from sedic.evaluation.variants import CODECS, VARIANTS, Case, bytes_of, chosen, donors, swapped_words
 from sedic.restoration.settings import Settings
 from sedic.semantics import SceneObject, Semantics
 from tests.restoration.toy import ToyModels
@@ -59,8 +61,8 @@ def test_swapped_words_are_another_pictures_and_the_masks_stay(case):
     assert file.semantics.overall == "all of lake"
     assert [o.name for o in file.semantics.objects] == ["lake 0", "lake 1", "lake 2"]
     assert file.semantics.objects[1].detail == f"lake 1 {LONG}"
-    for kept, own in zip(file.semantics.objects, case.file.semantics.objects, strict=True):
-        assert np.array_equal(kept.mask, own.mask)
+    for o, own in zip(file.semantics.objects, case.file.semantics.objects, strict=True):
+        assert np.array_equal(o.mask, own.mask)
     VARIANTS["swapped words"](case)
     asked = {text for text, *_ in case.models.conditions}
     assert asked == {f"lake {j} {LONG}" for j in range(3)} | {"all of lake"}
@@ -119,26 +121,29 @@ def test_every_beginning_of_the_order_is_spread():
 
 
 def test_results_are_kept_and_done_again_only_when_something_changed(tmp_path):
-    (task,) = work.tasks([scene("barn")], tmp_path, [work.ORIGINAL, work.AUTOENCODER, work.ENERGY, *chosen(["main"])])
+    variants = [kept.ORIGINAL, special.AUTOENCODER, special.ENERGY, *chosen(["main"])]
+    (task,) = kept.tasks([scene("barn")], tmp_path, variants)
+    plan, tools = plan_and_tools()
+    plan = replace(plan, settings=SETTINGS)
     first = ToyModels()
-    work.perform(task, "key", first, SETTINGS)
+    kept.perform(task, "key", first, plan, tools)
     assert first.conditions
-    kept = work.read(task, "final")
-    assert kept is not None
-    assert kept["windows"].shape == (3 * 4, 120)
-    assert work.read(task, work.ORIGINAL)["psnr"] == np.inf
-    assert work.read(task, work.ENERGY)["energies"].shape == (3, 2, 2)
-    assert work.picture_of(task, "object 3").is_file()
+    row = kept.read(task, "final")
+    assert row is not None
+    assert row["windows"].shape == (3 * 4, 120)
+    assert kept.read(task, kept.ORIGINAL)["windows"].shape == (3 * 4, 120)
+    assert kept.read(task, special.ENERGY)["energies"].shape == (3, 2, 2)
+    assert kept.picture_of(task, "object 3").is_file()
     again = ToyModels()
-    work.perform(task, "key", again, SETTINGS)
+    kept.perform(task, "key", again, plan, tools)
     assert not again.conditions
-    work.perform(task, "another key", again, SETTINGS)
+    kept.perform(task, "another key", again, plan, tools)
     assert again.conditions
 
 
 def test_the_fingerprint_changes_with_the_settings():
-    assert work.fingerprint(SETTINGS) == work.fingerprint(Settings(object_steps=2, overall_steps=2))
-    assert work.fingerprint(SETTINGS) != work.fingerprint(Settings())
+    assert kept.fingerprint(SETTINGS) == kept.fingerprint(Settings(object_steps=2, overall_steps=2))
+    assert kept.fingerprint(SETTINGS) != kept.fingerprint(Settings())
 
 
 def test_a_known_sample_has_the_known_interval():
@@ -168,7 +173,7 @@ def row(distance: float, **more: object) -> dict[str, object]:
 
 
 def test_tables_say_worse_only_where_the_interval_does(tmp_path):
-    todo = work.tasks([scene(f"p{n}") for n in range(8)], tmp_path, [])
+    todo = kept.tasks([scene(f"p{n}") for n in range(8)], tmp_path, [])
     for n, task in enumerate(todo):
         task.folder.mkdir(parents=True)
         for name, distance in (
@@ -187,7 +192,7 @@ def test_tables_say_worse_only_where_the_interval_does(tmp_path):
 
 
 def test_the_table_of_codecs_compares_each_with_the_last(tmp_path):
-    todo = work.tasks([scene(f"p{n}") for n in range(8)], tmp_path, [])
+    todo = kept.tasks([scene(f"p{n}") for n in range(8)], tmp_path, [])
     for task in todo:
         task.folder.mkdir(parents=True)
         for number, codec in enumerate(CODECS):
@@ -238,7 +243,7 @@ def test_what_cannot_be_measured_is_told(tmp_path, folder):
 def test_the_page_keeps_what_people_wrote(tmp_path, folder, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- measured -->\nold\n<!-- /measured -->\nbehind\n")
-    monkeypatch.setattr(work, "run", lambda *_: iter(()))
+    monkeypatch.setattr(kept, "run", lambda *_: iter(()))
     monkeypatch.setattr(tables, "effects", lambda _: iter(["a table"]))
     restoration.measure(restoration.Options(folder, None, tmp_path / "out", only=["words"], markdown=page))
     text = page.read_text()

@@ -20,7 +20,7 @@ def test_frechet_distance_of_shifted_and_stretched_gaussians_is_the_analytic_one
 
 
 def test_frechet_distance_refuses_sets_smaller_than_their_features():
-    with pytest.raises(SedicError, match="4 windows are too few"):
+    with pytest.raises(SedicError, match="4 samples are too few"):
         frechet_distance(np.zeros((4, 4)), np.zeros((9, 4)))
 
 

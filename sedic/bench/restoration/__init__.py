@@ -12,19 +12,21 @@ from pathlib import Path
 
 from ...codec import default_settings
 from ...errors import SedicError
-from ...metrics.perception import perception
+from ...evaluation import kept
+from ...evaluation.kept import Plan, Task
+from ...evaluation.measured import Measured
+from ...evaluation.metrics import Tools
+from ...evaluation.scenes import described
+from ...evaluation.variants import GROUPS, chosen
 from .. import page
-from . import tables, work
-from .scenes import described, held_out
+from . import special, tables
+from .scenes import held_out
 from .speed import speed_table
-from .tables import Measured
-from .variants import GROUPS, chosen
-from .work import Task
 
 SPEED = "speed"
-ROWS = ("autoencoder", *GROUPS, work.ENERGY, SPEED)
+ROWS = (special.AUTOENCODER, *GROUPS, special.ENERGY, SPEED)
 """What is measured where nobody chose."""
-CHOICES = (*ROWS, work.FEW)
+CHOICES = (*ROWS, special.FEW)
 """What ``--only`` chooses from."""
 
 
@@ -68,11 +70,11 @@ def measure(options: Options) -> None:
         raise SedicError("There is nothing to measure; give --heldout DIR, --images DIR or both.")
     if options.markdown is not None:
         page.parts(options.markdown)
-    perception()  # whether it is installed, before the long part
+    plan, tools = plan_and_tools()
     sets = dict(_sets(options))
     if not options.again:
         todo = [task for some in sets.values() for task in some]
-        for line in work.run(todo, options.workers, options.minutes):
+        for line in kept.run(todo, options.workers, options.minutes, plan, tools):
             print(line, flush=True)
     text = "\n".join(_report(options, {name: Measured(some) for name, some in sets.items()}))
     print(text)
@@ -80,30 +82,42 @@ def measure(options: Options) -> None:
         page.write(options.markdown, text)
 
 
+def plan_and_tools() -> tuple[Plan, Tools]:
+    """How the bench measures.
+
+    Raises:
+        SedicError: a package is missing.
+    """
+    plan = Plan(metrics=special.METRICS, special=special.SPECIAL)
+    tools = plan.tools()
+    if tools.left_out:
+        raise SedicError(next(iter(tools.left_out.values())))
+    return plan, tools
+
+
 def _sets(options: Options) -> Iterator[tuple[str, list[Task]]]:
     groups = [name for name in options.only if name in GROUPS]
-    extra = [{"autoencoder": work.AUTOENCODER}.get(name, name) for name in options.only]
-    extra = [name for name in extra if name in work.SPECIAL]
-    original = [work.ORIGINAL] if groups else []
+    extra = [name for name in options.only if name in special.SPECIAL]
+    original = [kept.ORIGINAL] if groups else []
     of_images = [name for name in groups if name in ("main", "references")]
-    of_images += [name for name in options.only if name == work.FEW]
+    of_images += [name for name in options.only if name == special.FEW]
     if options.images is not None and of_images:
         for side in options.sides:
             scenes = described(options.images, options.image_pictures, side)
             title = f"{options.images.name}, shorter side {side}"
             variants = [*original, *chosen([name for name in of_images if name in GROUPS])]
-            variants += [name for name in of_images if name == work.FEW]
-            yield title, work.tasks(scenes, options.out / f"images-{side}", variants)
+            variants += [name for name in of_images if name == special.FEW]
+            yield title, kept.tasks(scenes, options.out / f"images-{side}", variants)
     if options.heldout is not None and (groups or extra):
         scenes = held_out(options.heldout, options.pictures)
-        yield "held-out, 256 pixels", work.tasks(scenes, options.out / "heldout", [*original, *extra, *chosen(groups)])
+        yield "held-out, 256 pixels", kept.tasks(scenes, options.out / "heldout", [*original, *extra, *chosen(groups)])
 
 
 def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
     settings = default_settings()
     guided = settings.guidance.guided_steps(settings.object_steps)
     yield (
-        f"Weights {work.weights_fingerprint()}; {settings.object_steps} steps an object, {guided} of them guided, "
+        f"Weights {kept.weights_fingerprint()}; {settings.object_steps} steps an object, {guided} of them guided, "
         f"{settings.overall_steps} for the whole from {settings.start}; classifier-free guidance "
         f"{settings.object_scale:g} and {settings.overall_scale:g}."
     )
@@ -112,14 +126,14 @@ def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
         parts = [
             ("main", "Final against reference", tables.main),
             ("references", "Codecs of the reference at equal bytes", tables.references),
-            (work.FEW, "Guidance in few steps", tables.few_steps),
+            (special.FEW, "Guidance in few steps", tables.few_steps),
         ]
         if whole:
             parts += [
                 ("autoencoder", "The autoencoder", tables.autoencoder),
                 ("", "Words, guidance, objects", tables.effects),
                 ("contents", "What the file holds (Table V)", tables.contents),
-                (work.ENERGY, "Energy", tables.energies),
+                (special.ENERGY, "Energy", tables.energies),
             ]
         for name, heading, table in parts:
             lines = list(table(measured)) if name in ("", *options.only) else []

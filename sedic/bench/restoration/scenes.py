@@ -1,53 +1,18 @@
-"""The pictures that are measured, with words and masks: described ones, and held-out ones whose words are made."""
+"""Held-out pictures, whose words are made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import SedicError
-from ...picture import read_picture
+from ...evaluation.scenes import Scene, spread
 from ...semantics import Limits, SceneObject, Semantics, disjoint, first_words
 from ...training.data import Picture, read_annotations
 from ...understanding.appearance import describe
-from ..described import described_paths, resized
 
 _LEAST_SHARE = 0.02  # of the picture that an object covers
-_GOLDEN = (5**0.5 - 1) / 2
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A picture, (H, W, 3) uint8, with words and masks within the default limits."""
-
-    name: str
-    pixels: np.ndarray
-    semantics: Semantics
-
-
-def spread(names: Sequence[Path]) -> list[Path]:
-    """The names in an order of which every beginning is spread over all of them: a golden step through the sorted."""
-    ranked = sorted(enumerate(sorted(names)), key=lambda pair: (pair[0] * _GOLDEN) % 1)
-    return [path for _, path in ranked]
-
-
-def described(folder: Path, count: int, side: int) -> list[Scene]:
-    """The first ``count`` pictures ``NAME.png`` with a ``NAME.json``, spread, shrunk to a shorter side of ``side``.
-
-    Raises:
-        SedicError: there are none.
-    """
-    return [_described(path, side) for path in spread(described_paths(folder))[:count]]
-
-
-def _described(path: Path, side: int) -> Scene:
-    pixels = read_picture(path)
-    height, width = pixels.shape[:2]
-    semantics = Semantics.read(path.with_suffix(".json"), (width, height)).limited()
-    return Scene(path.stem, *resized(pixels, semantics, min(1.0, side / min(height, width))))
 
 
 def held_out(folder: Path, count: int) -> list[Scene]:

@@ -8,12 +8,14 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ...errors import SedicError
+from ...evaluation import kept
+from ...evaluation.kept import Task
+from ...evaluation.scenes import Scene
+from ...evaluation.variants import chosen
 from ...metrics.sheet import contact_sheet, save_jpeg
 from ...picture import read_picture
-from . import work
-from .scenes import Scene, held_out
-from .variants import chosen
-from .work import Task
+from . import plan_and_tools
+from .scenes import held_out
 
 OBJECTS = 3
 _PANEL = 168, 126  # pixels
@@ -26,7 +28,7 @@ def held_out_sheet(folder: Path, results: Path, to: Path, count: int, workers: i
 
     Args:
         folder: of the held-out pictures; the first that have three objects are shown.
-        results: what :mod:`.work` keeps; missing ones are made.
+        results: what :mod:`sedic.evaluation.kept` keeps; missing ones are made.
         to: the sheet, a JPEG.
         count: of pictures.
         workers: processes.
@@ -40,8 +42,8 @@ def held_out_sheet(folder: Path, results: Path, to: Path, count: int, workers: i
     if not scenes:
         raise SedicError(f"No picture of {folder} has {OBJECTS} objects; name another folder.")
     names = {scene.name for scene in scenes}
-    tasks = [t for t in work.tasks(every, results, chosen(["guidance"])) if t.scene.name in names]
-    for line in work.run(tasks, workers, None):
+    tasks = [t for t in kept.tasks(every, results, chosen(["guidance"])) if t.scene.name in names]
+    for line in kept.run(tasks, workers, None, *plan_and_tools()):
         print(line, flush=True)
     panels = [panel for task in tasks for panel in _row(task)]
     title = f"Held-out pictures, files of {_bytes(tasks)} bytes in the mean, embedded models"
@@ -51,7 +53,7 @@ def held_out_sheet(folder: Path, results: Path, to: Path, count: int, workers: i
 def _row(task: Task) -> list[tuple[str, Image.Image]]:
     scene: Scene = task.scene
     names = ["reference", *(f"object {j}" for j in range(1, OBJECTS + 1)), "final", "unguided"]
-    pictures = [scene.pixels, *(read_picture(work.picture_of(task, name)) for name in names)]
+    pictures = [scene.pixels, *(read_picture(kept.picture_of(task, name)) for name in names)]
     notes = ["", "", *(o.name for o in scene.semantics.objects), "", ""]
     return [
         (f"{column}\n{note}" if note else column, ImageOps.fit(Image.fromarray(pixels), _PANEL))
@@ -60,8 +62,8 @@ def _row(task: Task) -> list[tuple[str, Image.Image]]:
 
 
 def _bytes(tasks: list[Task]) -> int:
-    found = [work.read(task, "final") for task in tasks]
-    return round(float(np.mean([float(kept["bytes"]) for kept in found if kept is not None])))
+    found = [kept.read(task, "final") for task in tasks]
+    return round(float(np.mean([float(row["bytes"]) for row in found if row is not None])))
 
 
 def training_sheet(run: Path, to: Path, count: int = 5, rows: int = 3) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...codec import encode
+from ...evaluation.scenes import Scene
 from ..processes import call, command
-from .scenes import Scene
 
 RUNS: dict[str, tuple[int, list[str]]] = {
     "default, float32": (2, []),

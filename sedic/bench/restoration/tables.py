@@ -6,95 +6,45 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ...evaluation import kept
+from ...evaluation.ablations import TABLE_5
+from ...evaluation.intervals import bootstrap
+from ...evaluation.measured import Kept, Measured, bpp, of_set, paired, told, values, verdict
+from ...evaluation.metrics import METRICS
+from ...evaluation.variants import CODECS
 from ...metrics.naturalness import naturalness
-from ...metrics.perception import FEATURES, NAME, WINDOW
-from ...metrics.realism import frechet_distance, kernel_distance
-from . import few, work
-from .statistics import Interval, bootstrap, jackknife
-from .variants import CODECS, FEW_DETAIL_WORDS, FEW_OVERALL_WORDS
-from .work import Task
-
-Kept = dict[str, np.ndarray]
-
-_FEWEST = 8  # pictures, below which an interval says nothing
-
-CONTENTS = {
-    "row 1": "no objects",
-    "row 2": "one object",
-    "row 3": "one object, no overall text",
-    "row 4": "two objects, no overall text",
-    "row 5": "three objects, no overall text",
-    "final": "all of it",
-    "row 7": "no reference: a grey picture",
-    "row 8": f"details of at most {FEW_DETAIL_WORDS} words",
-    "row 9": f"overall text of at most {FEW_OVERALL_WORDS} words",
-}
-"""The rows of the paper's Table V in its order, 1 to 9."""
-
-
-class Measured:
-    """One set of pictures with what is kept of their variants."""
-
-    def __init__(self, todo: Sequence[Task]):
-        self.tasks = todo
-        self._kept: dict[tuple[int, str], Kept | None] = {}
-
-    def kept(self, place: int, name: str) -> Kept | None:
-        """A variant of one picture."""
-        if (place, name) not in self._kept:
-            self._kept[place, name] = work.read(self.tasks[place], name)
-        return self._kept[place, name]
-
-    def rows(self, *names: str, objects: int = 0) -> list[list[Kept]]:
-        """For each picture that has all of these variants, and so many objects, what is kept of each."""
-        found = []
-        for place, task in enumerate(self.tasks):
-            if len(task.scene.semantics.objects) >= objects:
-                kept = [self.kept(place, name) for name in names]
-                if all(one is not None for one in kept):
-                    found.append([one for one in kept if one is not None])
-        return found
+from ...metrics.perception import FEATURES, WINDOW
+from . import few, special
 
 
 def autoencoder(measured: Measured) -> Iterator[str]:
     """The autoencoder alone."""
-    rows = measured.rows(work.AUTOENCODER)
+    rows = measured.rows(special.AUTOENCODER)
     if rows:
-        found = bootstrap([float(row[0]["psnr"]) for row in rows])
-        yield f"The autoencoder alone: {_interval(found, 2)} dB over {found.count} pictures."
+        found = bootstrap(values([row[0] for row in rows], "psnr"))
+        yield f"The autoencoder alone: {told(found, 2)} dB over {found.count} pictures."
 
 
 def main(measured: Measured) -> Iterator[str]:
     """The final picture against the reference."""
-    rows = measured.rows(work.ORIGINAL, "reference", "final")
+    rows = measured.rows(kept.ORIGINAL, "reference", "final")
     if len(rows) < 2:
         return
     originals, references, finals = (list(column) for column in zip(*rows, strict=True))
-    bits = 8 * sum(float(r["bytes"]) for r in finals) / sum(float(r["pixels"]) for r in finals)
-    yield f"{len(rows)} pictures, {np.mean([float(r['bytes']) for r in finals]):.0f} bytes a file, {bits:.4f} bpp"
+    yield f"{len(rows)} pictures, {values(finals, 'bytes').mean():.0f} bytes a file, {bpp(finals)} bpp"
     yield ""
     yield "| | reference | final | final − reference, 95% | change |"
     yield "|---|---|---|---|---|"
-    for label, key, digits in ((NAME, "distance", 3), ("PSNR, dB", "psnr", 2), ("MS-SSIM", "ms_ssim", 3)):
-        before, after = (np.array([float(row[key]) for row in some]) for some in (references, finals))
-        yield _compared(label, before, after, digits)
+    for key in ("distance", "psnr", "ms_ssim"):
+        yield _compared(key, references, finals)
     windows = sum(len(r["windows"]) for r in originals)
     if windows <= 2 * FEATURES:
         yield ""
         yield f"{windows} windows are too few for distances between sets; measure more pictures."
         return
-    for label, figure, key in (
-        ("Fréchet distance", frechet_distance, "windows"),
-        ("kernel distance", kernel_distance, "windows"),
-    ):
-        shown = [
-            jackknife([[r[key] for r in originals], [r[key] for r in some]], figure)
-            for some in (references, finals)
-        ]  # fmt: skip
-        yield _pair(label, shown)
-    shown = [jackknife([[r["patches"] for r in some]], naturalness) for some in (references, finals)]
     own = naturalness(np.concatenate([r["patches"] for r in originals]))
-    yield _pair(f"NIQE, own pristine model (originals: {own:.2f})", shown)
+    for key, more in (("frechet", ""), ("kernel", ""), ("natural", f" (originals: {own:.2f})")):
+        yield _pair(METRICS[key].label + more, [of_set(METRICS[key], originals, some) for some in (references, finals)])
     yield ""
     yield (
         f"Fréchet and kernel distance: {windows} windows of {WINDOW} pixels, {FEATURES} features; ± is the jackknife's "
@@ -117,22 +67,18 @@ def effects(measured: Measured) -> Iterator[str]:
 
 def contents(measured: Measured) -> Iterator[str]:
     """The paper's Table V, on the pictures that have three objects, so that all rows are of the same."""
-    names = list(CONTENTS)
-    rows = measured.rows(*names, objects=3)
+    names = [name for name, _ in TABLE_5.rows]
+    rows = measured.rows(*names, objects=TABLE_5.objects)
     if not rows:
         return
     yield f"{len(rows)} pictures with three objects"
     yield ""
     yield "| row | the file holds | bpp | distance | distance − row 6, 95% | |"
     yield "|---|---|---|---|---|---|"
-    place = names.index("final")
-    for number, (name, label) in enumerate(CONTENTS.items(), 1):
+    whole = [row[names.index("final")] for row in rows]
+    for number, (name, label) in enumerate(TABLE_5.rows, 1):
         some = [row[number - 1] for row in rows]
-        change = bootstrap(
-            [float(r["distance"]) - float(row[place]["distance"]) for r, row in zip(some, rows, strict=True)]
-        )
-        told = "" if name == "final" else _interval(change, 4, signed=True)
-        yield f"| {number} | {label} | {_bpp(some)} | {_mean(some):.4f} | {told} | {_verdict(change, name)} |"
+        yield f"| {number} | {label} | {bpp(some)} | {_mean(some):.4f} | {_change(whole, some, name)} |"
 
 
 def references(measured: Measured) -> Iterator[str]:
@@ -147,14 +93,14 @@ def references(measured: Measured) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for number, codec in enumerate(CODECS):
         own = [row[2 * number : 2 * number + 2] for row in rows]
-        cells = [f"| {codec} | {_bpp([pair[1] for pair in own])} "]
+        cells = [f"| {codec} | {bpp([pair[1] for pair in own])} "]
         for which, key, digits in _FIGURES:
             figures = [[float(row[k + which][key]) for row in rows] for k in (2 * number, len(names) - 2)]
-            told = f"{np.mean(figures[0]):.{digits}f}"
+            cell = f"{np.mean(figures[0]):.{digits}f}"
             if codec != CODECS[-1]:
                 change = bootstrap([after - before for before, after in zip(*figures, strict=True)])
-                told += f" / {_interval(change, digits, signed=True)}"
-            cells.append(f"| {told} ")
+                cell += f" / {told(change, digits, signed=True)}"
+            cells.append(f"| {cell} ")
         yield "".join(cells) + "|"
 
 
@@ -164,7 +110,7 @@ _FIGURES = ((0, "distance", 3), (0, "psnr", 2), (1, "distance", 3), (1, "psnr", 
 
 def energies(measured: Measured) -> Iterator[str]:
     """Eq. 2 at the end of the objects' stages."""
-    rows = [row[0]["energies"] for row in measured.rows(work.ENERGY)]
+    rows = [row[0]["energies"] for row in measured.rows(special.ENERGY)]
     rows = [row for row in rows if len(row)]
     if not rows:
         return
@@ -178,7 +124,7 @@ def energies(measured: Measured) -> Iterator[str]:
 
 def few_steps(measured: Measured) -> Iterator[str]:
     """Eq. 3 in few steps: what each share of guided steps and number of updates leaves of the energy, and costs."""
-    kept = [row[0]["figures"] for row in measured.rows(work.FEW)]
+    kept = [row[0]["figures"] for row in measured.rows(special.FEW)]
     rows = [row for row in kept if len(row)]
     if not rows:
         return
@@ -195,7 +141,7 @@ def few_steps(measured: Measured) -> Iterator[str]:
             free = every[:, few.CHOICES.index(few.Choice(choice.sampler, choice.steps))]
             change = bootstrap(every[:, place, 2] - free[:, 2])
             cells[4], cells[6] = f"{updates:.1f}", f"{energy / free[:, 0].mean():.2f}"
-            cells[8] = _interval(change, 4, signed=True)
+            cells[8] = told(change, 4, signed=True)
         yield f"| {' | '.join(cells)} |"
 
 
@@ -203,45 +149,29 @@ def _effect(measured: Measured, label: str, name: str, objects: int) -> Iterator
     rows = measured.rows("final", name, objects=objects)
     if not rows:
         return
-    changed = [row[1] for row in rows]
-    change = bootstrap([float(row[1]["distance"]) - float(row[0]["distance"]) for row in rows])
-    yield (
-        f"| {label} | {len(rows)} | {_bpp(changed)} | {_mean(changed):.4f} | {_interval(change, 4, signed=True)} | "
-        f"{_verdict(change, name)} |"
-    )
+    before, after = ([row[which] for row in rows] for which in (0, 1))
+    yield f"| {label} | {len(rows)} | {bpp(after)} | {_mean(after):.4f} | {_change(before, after, name)} |"
 
 
-def _verdict(change: Interval, name: str) -> str:
-    if name == "final":
-        return ""
-    if change.count < _FEWEST:
-        return "too few pictures"
-    return ("worse" if change.low > 0 else "better") if change.settled else "no difference shown"
+def _change(before: Sequence[Kept], after: Sequence[Kept], name: str) -> str:
+    """Two cells: the difference of the distances, and what it shows; empty ones for the default itself."""
+    change = paired(before, after, "distance")
+    return " | " if name == "final" or change is None else f"{told(change, 4, True)} | {verdict(change, 'lower')}"
 
 
-def _compared(label: str, before: np.ndarray, after: np.ndarray, digits: int) -> str:
-    change = bootstrap(after - before)
-    share = "" if label.startswith("PSNR") else f"{100 * (after.mean() / before.mean() - 1):+.0f}%"
-    return (
-        f"| {label} | {before.mean():.{digits}f} | {after.mean():.{digits}f} | "
-        f"{_interval(change, digits, signed=True)} | {share} |"
-    )
+def _compared(key: str, before: Sequence[Kept], after: Sequence[Kept]) -> str:
+    metric, change = METRICS[key], paired(before, after, key)
+    means = [values(some, key).mean() for some in (before, after)]
+    share = "" if key == "psnr" else f"{100 * (means[1] / means[0] - 1):+.0f}%"
+    difference = "" if change is None else told(change, metric.digits, signed=True)
+    return f"| {metric.label} | {means[0]:.{metric.digits}f} | {means[1]:.{metric.digits}f} | {difference} | {share} |"
 
 
 def _pair(label: str, shown: Sequence[tuple[float, float]]) -> str:
     (before, _), (after, _) = shown
-    cells = " | ".join(f"{value:.2f} ± {error:.2f}" for value, error in shown)
+    cells = " | ".join(f"{value:.2f}" + (f" ± {error:.2f}" if error == error else "") for value, error in shown)
     return f"| {label} | {cells} | {after - before:+.2f} | {100 * (after / before - 1):+.0f}% |"
 
 
-def _interval(found: Interval, digits: int, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    return f"{found.mean:{sign}.{digits}f} ({found.low:{sign}.{digits}f} … {found.high:{sign}.{digits}f})"
-
-
-def _bpp(rows: Sequence[Kept]) -> str:
-    return f"{8 * sum(float(r['bytes']) for r in rows) / sum(float(r['pixels']) for r in rows):.4f}"
-
-
 def _mean(rows: Sequence[Kept]) -> float:
-    return float(np.mean([float(r["distance"]) for r in rows]))
+    return float(values(rows, "distance").mean())

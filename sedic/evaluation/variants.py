@@ -6,21 +6,26 @@ last stage on anything but the reference, the picture so far and the overall tex
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ...bitstream import SedicFile
-from ...codec import Reference, decode, encode, pack, reference_of, reference_within, to_image, to_pixels
-from ...reference.av1 import Av1
-from ...restoration import stages
-from ...restoration.settings import Settings
-from ...semantics import Limits, Semantics
+from ..bitstream import SedicFile
+from ..codec import Reference, decode, encode, pack, reference_of, reference_within, to_image, to_pixels
+from ..errors import SedicError
+from ..reference import DEFAULT_CODEC
+from ..reference.av1 import Av1
+from ..restoration import stages
+from ..restoration.settings import Settings
+from ..semantics import Limits, Semantics
 from .scenes import Scene
 
 FEW_DETAIL_WORDS, FEW_OVERALL_WORDS = 10, 30  # rows 8 and 9 of the paper's Table V
@@ -35,6 +40,15 @@ class Result:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Coding:
+    """How a picture becomes a file; see :func:`sedic.codec.encode`."""
+
+    reference: str = DEFAULT_CODEC
+    target_bpp: float | None = None
+    weights: Path | None = None
+
+
 @dataclass
 class Case:
     """One picture's variants.
@@ -44,40 +58,67 @@ class Case:
         donor: whose words it gets where words are swapped.
         models: that restore it.
         settings: of the decoder.
+        coding: how it becomes a file.
+        given: its file, where there is one already.
+        seconds: what each thing took so far: ``encode``, ``reference``, each object, ``final``.
     """
 
     scene: Scene
-    donor: Scene
+    donor: Scene | None
     models: Any
     settings: Settings
+    coding: Coding = Coding()
+    given: SedicFile | None = None
+    seconds: dict[str, float] = field(default_factory=dict, init=False)
     _finals: dict[tuple[int, str], np.ndarray] = field(default_factory=dict, init=False, repr=False)
     _coded: dict[str, Reference] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def file(self) -> SedicFile:
-        """The default file, read from its bytes."""
-        return SedicFile.from_bytes(encode(self.scene.pixels, self.scene.semantics).to_bytes())
+        """The file, read from its bytes."""
+        if self.given is not None:
+            return self.given
+        with self._timed("encode"):
+            coding = self.coding
+            file = encode(self.scene.pixels, self.scene.semantics, coding.reference, target_bpp=coding.target_bpp,
+                          models=coding.weights)  # fmt: skip
+            data = file.to_bytes()
+        return SedicFile.from_bytes(data)
 
     @cached_property
     def reference(self) -> np.ndarray:
         """Its reference's picture."""
-        return reference_of(self.file).picture()
+        file = self.file
+        with self._timed("reference"):
+            return reference_of(file).picture(self.coding.weights)
 
     @cached_property
     def after(self) -> list[torch.Tensor]:
         """The reference, then the picture after each object, (1, 3, H, W) in [0, 1]."""
-        start = to_image(self.reference)
-        found = stages.decode(self.models, start, self.file.semantics, self.settings, "object")
-        return [start, *(stage.image for stage in found)]
+        found = [to_image(self.reference)]
+        stages_of = stages.decode(self.models, found[0], self.file.semantics, self.settings, "object")
+        started = time.monotonic()
+        for stage in stages_of:
+            found.append(stage.image.cpu())  # waits for the device
+            self.seconds[stage.name], started = time.monotonic() - started, time.monotonic()
+        return found
 
     def final(self, objects: int, overall: str) -> np.ndarray:
         """The last stage behind so many objects' stages."""
         key = min(objects, len(self.after) - 1), overall
         if key not in self._finals:
             start, so_far = self.after[0], self.after[key[0]]
+            started = time.monotonic()
             *_, last = stages.decode(self.models, start, Semantics(overall), self.settings, so_far=so_far)
             self._finals[key] = to_pixels(last.image)
+            self.seconds["final"] = time.monotonic() - started
         return self._finals[key]
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.seconds[what] = time.monotonic() - started
 
     def coded(self, codec: str) -> Reference:
         """The best reference by a codec of at most the bytes that ``av1`` may use by default."""
@@ -93,8 +134,12 @@ class Case:
 
     def decoded(self, file: SedicFile, **changed: Any) -> np.ndarray:
         """The final picture of a file, with some settings changed."""
-        *_, last = decode(file, self.models, replace(self.settings, **changed))
-        return to_pixels(last.image)
+        settings = replace(self.settings, **changed)
+        started = time.monotonic()
+        *_, last = decode(file, self.models, settings, weights=self.coding.weights)
+        pixels = to_pixels(last.image)
+        self.seconds["decode"] = time.monotonic() - started
+        return pixels
 
 
 def _reference(case: Case) -> Result:
@@ -122,7 +167,8 @@ def _unguided(case: Case) -> Result:
 def _equal_bytes(case: Case) -> Result:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of words that the budget leaves out
-        file = encode(case.scene.pixels, Semantics(case.scene.semantics.overall), target_bpp=case.file.bits_per_pixel)
+        words, codec = Semantics(case.scene.semantics.overall), case.coding.reference.partition(":")[0]
+        file = encode(case.scene.pixels, words, codec, target_bpp=case.file.bits_per_pixel, models=case.coding.weights)
     return Result(case.decoded(SedicFile.from_bytes(file.to_bytes())), bytes_of(file))
 
 
@@ -149,6 +195,7 @@ def swapped_words(scene: Scene, donor: Scene) -> Semantics:
 
 
 def _swapped(case: Case) -> Result:
+    assert case.donor is not None
     file = case.saying(swapped_words(case.scene, case.donor))
     return Result(case.decoded(file), bytes_of(file))
 
@@ -206,6 +253,33 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "contents": ("reference", "final", *(f"row {n}" for n in (1, 2, 3, 4, 5, 7, 8, 9))),
     "references": tuple(f"{codec} {what}" for codec in CODECS for what in ("reference", "final")),
 }
+
+
+STEPS = "steps "
+
+
+def made(name: str, case: Case) -> Result:
+    """A variant by its name: one of :data:`VARIANTS`, or ``steps OBJECT,OVERALL``.
+
+    Raises:
+        SedicError: it cannot be made of this picture.
+    """
+    if not name.startswith(STEPS):
+        return VARIANTS[name](case)
+    objects, overall = steps_of(name.removeprefix(STEPS))
+    return Result(case.decoded(case.file, object_steps=objects, overall_steps=overall), bytes_of(case.file))
+
+
+def steps_of(text: str) -> tuple[int, int]:
+    """The two numbers of ``OBJECT,OVERALL``.
+
+    Raises:
+        SedicError: they are not two, or not above 0.
+    """
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
+        raise SedicError(f"{text!r} names no steps; write steps an object and for the whole, say 10,20.")
+    return int(parts[0]), int(parts[1])
 
 
 def chosen(groups: Sequence[str]) -> list[str]:

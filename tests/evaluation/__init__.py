@@ -1,0 +1,1 @@
+"""What is measured of pictures, and the report about it."""
