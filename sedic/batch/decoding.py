@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ class Decoding:
     Attributes:
         models: ``embedded`` or a folder.
         precision: of :func:`sedic.codec.load_models`.
+        lora: its ``loras``: pairs of a file and its strength.
         until: ``reference``, ``object`` or ``final``.
         weights: folder of reference codecs' weights.
         switches: what the person chose of the decoder's settings.
@@ -42,6 +43,7 @@ class Decoding:
 
     models: str = "embedded"
     precision: str = "float32"
+    lora: Sequence[tuple[Path, float]] = ()
     until: str = "final"
     weights: Path | None = None
     switches: Mapping[str, Any] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class Decoding:
             "precision": self.precision,
             "switches": dict(self.switches),
             "models": files_fingerprint(models),
+            "loras": [(files_fingerprint(path), strength) for path, strength in self.lora],
             "weights": files_fingerprint(self.weights),
             "defaults": repr(codec.default_settings(self.models)),
         }
@@ -85,7 +88,9 @@ class Decoder:
             SedicError: they, or the device, cannot be used.
         """
         self.how = how
-        self.models = None if how.until == "reference" else codec.load_models(how.models, device, how.precision)
+        self.models = (
+            None if how.until == "reference" else codec.load_models(how.models, device, how.precision, how.lora)
+        )
 
     def make(self, source: io.BytesIO, semantics: Path | None = None) -> Made:
         """See :class:`.work.Maker`; the picture is a PNG."""

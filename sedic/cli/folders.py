@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..batch.run import Summary, Tell
     from ..batch.work import Work
 
-SETTINGS = ("models", "precision", "until", "weights")  # of decode, beside its switches
-NO_SETTINGS = (*SETTINGS, "file", "output", "force", "json", "stages", "device", "jobs", "engine", "run")
+SETTINGS = ("models", "precision", "lora", "until", "weights")  # of decode, beside its switches
+NO_SETTINGS = (*SETTINGS, "file", "output", "force", "json", "stages", "device", "jobs", "engine", "run", "typed")
 ENGINES = ("processes", "ray")
 MOST_TOLD = 20  # failures that are told one by one; the manifest has all
 
@@ -104,9 +104,12 @@ def decoding(options: argparse.Namespace) -> Several:
     from ..batch.decoding import Decoding
     from ..batch.plan import FILES
     from ..codec import default_settings
+    from ..restoration.diffusers_backend import lora
 
     if options.stages:
         raise SedicError("--stages keeps the stages of one picture; decode that one alone, or leave it out.")
+    for path, strength in options.lora:
+        lora.check(path, strength)
     chosen = {name: value for name, value in vars(options).items() if name not in NO_SETTINGS}
     switched(chosen, default_settings(options.models))  # which tells what is out of range
     how = Decoding(**{name: getattr(options, name) for name in SETTINGS}, switches=chosen, switch=switched)

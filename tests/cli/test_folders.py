@@ -10,6 +10,7 @@ import pytest
 
 from sedic.cli import folders, main
 from sedic.cli.encode import add
+from sedic.errors import SedicError
 from sedic.restoration.settings import Settings
 
 from .support import failure
@@ -108,6 +109,29 @@ def test_switches_reach_a_worker_as_they_were_given():
     changed = how.switch(how.switches, Settings())
     assert (changed.guidance.eta, changed.order, changed.fuse) == (7.0, "2,1", False)
     assert set(how.switches).isdisjoint(folders.NO_SETTINGS)
+    again = parser.parse_args(["decode", "a", "b", "-o", "c", "--eta", "7", "--order", "2,1", "--no-fusion", "--json"])
+    again.typed = ["the same in other words"]
+    assert folders.decoding(again).work.settings() == how.settings()
+
+
+def test_a_lora_reaches_a_worker_and_counts_as_a_setting(tmp_path):
+    import argparse
+
+    from sedic.cli import decode
+
+    parser = argparse.ArgumentParser()
+    decode.add(parser.add_subparsers())
+    file = tmp_path / "style.safetensors"
+    file.write_bytes(b"one")
+
+    def decoding(*more):
+        return folders.decoding(parser.parse_args(["decode", "a", "b", "-o", "c", "--models", "m", *more])).work
+
+    plain, styled, weaker = (decoding(*more) for more in ((), ("--lora", str(file)), ("--lora", f"{file}:0.5")))
+    assert weaker.lora == [(file, 0.5)]
+    assert len({str(work.settings()) for work in (plain, styled, weaker)}) == 3
+    with pytest.raises(SedicError, match="absent"):
+        decoding("--lora", str(tmp_path / "absent.safetensors"))
 
 
 def test_every_option_of_encode_counts_as_a_setting_or_is_known_not_to():
