@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import comfy.cldm.cldm
@@ -114,6 +115,7 @@ def load_network() -> comfy.model_patcher.ModelPatcher:
     return comfy.model_patcher.ModelPatcher(model, device, comfy.model_management.unet_offload_device())
 
 
+@cache
 @torch.no_grad()
 def preview_factors() -> tuple[list[list[float]], list[float]]:
     """The linear map from latents to colours for ComfyUI's previews, fitted to the shipped photograph."""

@@ -13,7 +13,7 @@ from headless.client import Client
 from headless.comfyui import Server
 from headless.in_process import load_comfyui, load_pack
 
-from .scene import embedded_scene, of_its_own
+from .scene import embedded_scene
 
 
 @pytest.fixture(scope="session")
@@ -80,13 +80,7 @@ def library(pack: types.ModuleType) -> types.SimpleNamespace:
     return types.SimpleNamespace(**parts)
 
 
-@pytest.fixture(scope="session")
-def untouched_stage(pack: types.ModuleType) -> types.SimpleNamespace:
-    """The embedded models and a small scene, which nothing may change."""
-    return embedded_scene(pack)
-
-
 @pytest.fixture
-def stage(untouched_stage: types.SimpleNamespace) -> types.SimpleNamespace:
+def stage(pack: types.ModuleType) -> types.SimpleNamespace:
     """The embedded models and a small scene, anew for each test."""
-    return of_its_own(untouched_stage)
+    return embedded_scene(pack)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import types
 
@@ -27,12 +26,6 @@ def embedded_scene(pack):
         model=model, clip=clip, vae=vae, control_net=control_net, image=image, mask=mask, prompt=PROMPT,
         positive=positive, negative=negative,
     )  # fmt: skip
-
-
-def of_its_own(scene):
-    """A scene whose models a test may change: copies, made as they were loaded, but for the tokenizer's tables."""
-    with torch.inference_mode():
-        return copy.deepcopy(scene, {id(scene.clip.tokenizer): scene.clip.tokenizer})
 
 
 def sample(restore, scene, **options):
