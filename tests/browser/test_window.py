@@ -225,3 +225,32 @@ def test_a_file_dropped_on_the_canvas_is_decoded_with_words_on_every_step_also_o
     pictures = [image.get_attribute("alt") for image in window.said("SEDIC_GlobalRestore").query_selector_all("img")]
     assert pictures == ["restored", "reference"]
     assert window.failures == []
+
+
+def test_of_several_pictures_each_is_shown_when_it_is_chosen_also_after_a_reload(
+    window: Window, server: Server, pixels: np.ndarray
+) -> None:
+    """Of nodes that take all pictures at once, and of nodes that the core runs once for each."""
+    Image.fromarray(pixels).save(server.base / "input" / "small.png")
+    batch = {
+        "11": GRAPH["1"],
+        "12": {"class_type": "ImageInvert", "inputs": {"image": ["11", 0]}},
+        "1": {"class_type": "ImageBatch", "inputs": {"image1": ["11", 0], "image2": ["12", 0]}},
+    }
+    window.open(GRAPH | batch)
+    window.run()
+    kinds = "SEDIC_PackBitstream", "SEDIC_LoadBitstream"
+
+    def chosen(kind: str) -> list[str]:
+        choice, texts = window.said(kind).query_selector("select.which"), []
+        assert [option.text_content() for option in choice.query_selector_all("option")] == ["1 of 2", "2 of 2"]
+        for place in range(2):
+            choice.evaluate("(c, at) => { c.selectedIndex = at; c.dispatchEvent(new Event('change')); }", place)
+            texts.append(window.text(kind))
+        return texts
+
+    seen = {kind: chosen(kind) for kind in kinds}
+    assert all(first != second for first, second in seen.values())
+    window.reload()
+    window.wait_for_texts({kind: first for kind, (first, _) in seen.items()})
+    assert {kind: chosen(kind) for kind in kinds} == seen

@@ -182,3 +182,12 @@ def test_latents_with_texts_and_hints_of_their_own_are_guided_by_them(
 def test_a_mask_of_one_grey_is_told(restore, stage, library):
     shown = sample_node(restore, stage, steps=1, fusion=library.fusion.Fusion(torch.full((128, 64), 0.5), stage.image))
     assert "one grey, 0.5" in shown.ui.as_dict()["text"][0]
+
+
+def test_a_mask_of_one_grey_is_told_once_though_guidance_and_fusion_have_it(
+    comfy, restore, steering, stage, library, caplog
+):
+    grey, noise = torch.full((128, 64), 0.5), torch.zeros(1, LATENT_CHANNELS, 16, 8)
+    fusion = library.fusion.Fusion(grey, {"samples": noise})
+    select(comfy, restore, stage, noise + 1, guided_by(library, steering, stage, grey, updates=1), fusion)
+    assert sum("one grey, 0.5" in record.getMessage() for record in caplog.records) == 1
