@@ -188,6 +188,11 @@ class Contents:
                 (key, str(one.dtype), tuple(one.shape)) for key, one in layer._parameters.items() if one is not None
             ]
             parts.append(repr((name, _name(layer), stored)).encode())
+            if not _name(layer).startswith(
+                ("comfy.", "torch.")
+            ):  # theirs say how they are loaded, others' what they do
+                told = [(key, _simple(one)) for key, one in sorted(vars(layer).items())]
+                parts += [_joined(key, [one]) for key, one in told if one is not None]
             parts += [self.of(buffer) for buffer in layer._buffers.values() if buffer is not None]
             parts += [self.of(hook) for table in _HOOKS for hook in (getattr(layer, table, None) or {}).values()]
             if "forward" in vars(layer) and not isinstance(layer, torch._dynamo.OptimizedModule):

@@ -93,6 +93,8 @@ class Stages:
             self._kept.move_to_end(key)
             logging.info("This stage was sampled before on the same inputs; its result is taken again.")
             return before.to(kept.device)
+        if kept is not None:
+            kept.forget()
         restored = sample()
         self._forget_the_dead()
         if restored.bytes <= self.most:

@@ -81,16 +81,17 @@ def hooked(strength: float, start: float = 0.0) -> Change:
     return build
 
 
-class Scaled:
-    """Somebody's patch with a number that can be set."""
+class Scaled(torch.nn.Module):
+    """Somebody's patch with a number that can be set, as a network of its own."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.scale = 0.9
 
     def __deepcopy__(self, _: Any) -> Scaled:
         return self  # it holds a model, as many do
 
-    def __call__(self, h: torch.Tensor, skip: torch.Tensor, options: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, h: torch.Tensor, skip: torch.Tensor, options: Any) -> tuple[torch.Tensor, torch.Tensor]:
         return h * self.scale, skip
 
 
