@@ -92,7 +92,7 @@ SHAPES = {
 }  # fmt: skip
 
 
-def model_of(shape: Shape) -> Any:
+def model_of(shape: Shape, dtype: torch.dtype = torch.bfloat16) -> Any:
     """ComfyUI's model; inside a FakeTensorMode its weights take no memory."""
     import comfy.ldm.flux.model
     import comfy.model_patcher
@@ -103,7 +103,7 @@ def model_of(shape: Shape) -> Any:
         "txt_ids_dims" in comfy.ldm.flux.model.FluxParams.__dataclass_fields__
     ):
         network["txt_ids_dims"] = []  # newer cores
-    config = getattr(comfy.supported_models, shape.config)({**network, "dtype": torch.bfloat16})
+    config = getattr(comfy.supported_models, shape.config)({**network, "dtype": dtype})
     config.manual_cast_dtype = None
     model = config.get_model({}, device=CPU)
     model.diffusion_model.requires_grad_(False)
@@ -111,14 +111,19 @@ def model_of(shape: Shape) -> Any:
     return model
 
 
-def bound_to(pack: str, model: Any, shape: Shape, latent: torch.Tensor) -> tuple[Any, list[Any]]:
-    """The pack's denoiser on a model outside of a sampler, and its conditioning."""
+def bound_to(
+    pack: str, model: Any, shape: Shape, latent: torch.Tensor, generator: torch.Generator | None = None
+) -> tuple[Any, list[Any]]:
+    """The pack's denoiser on a model outside of a sampler, and its conditioning, random with a ``generator``."""
     denoiser = importlib.import_module(f"{pack}.nodes.comfy_denoiser.denoiser")
     prompt = importlib.import_module(f"{pack}.nodes.comfy_denoiser.prompt")
-    text = torch.zeros(1, *shape.text, dtype=torch.bfloat16)
+    dtype = model.get_dtype()
+    text = torch.zeros(1, *shape.text, dtype=dtype)
+    if generator is not None:
+        text = torch.randn(1, *shape.text, generator=generator)
     given = {"cross_attn": text, "noise": latent, "device": CPU}
     if shape.pooled:
-        given["pooled_output"] = torch.zeros(1, shape.pooled, dtype=torch.bfloat16)
+        given["pooled_output"] = torch.zeros(1, shape.pooled, dtype=dtype)
     condition = {"cross_attn": text, "model_conds": model.extra_conds(**given), "uuid": shape.config}
     guider = types.SimpleNamespace(inner_model=model, conds={"positive": [condition]})
     options: dict[str, Any] = {"model_options": {"transformer_options": {}}}
