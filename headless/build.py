@@ -176,6 +176,10 @@ GRAPHS = {
     "sedic_sd21_diffbir": _own_models(families.SD21_DIFFBIR),
     "sedic_sdxl": _own_models(families.SDXL),
     "sedic_lightning": _own_models(families.LIGHTNING),
+    "sedic_sd35": _own_models(families.SD35),
+    "sedic_flux": _own_models(families.FLUX),
+    "sedic_qwen_image": _own_models(families.QWEN_IMAGE),
+    "sedic_z_image": _own_models(families.Z_IMAGE),
 }  # fmt: skip
 
 

@@ -46,7 +46,6 @@ def decoder(
         "model": models["MODEL"],
         "negative": negative["CONDITIONING"],
         "vae": models["VAE"],
-        "control_net": models["CONTROL_NET"],
         "seed": parts["seed"],
         "reference": reference["image"],
         "color_fix": settings.color_fix,
@@ -54,16 +53,19 @@ def decoder(
         "scheduler": settings.scheduler,
         "working_size": settings.working_size,
     }
+    if "CONTROL_NET" in models:
+        shared["control_net"] = models["CONTROL_NET"]
     image = previous = reference["image"]
     for j in range(1, OBJECTS + 1):
-        stage = _object(graph, family, j, column + 1, parts, models["CLIP"], image, previous, shared)
+        stage = _object(graph, family, j, column + 1, parts, models, image, previous, shared)
         image, previous = stage["image"], stage["trajectory"]
         graph.add("PreviewImage", AFTER.format(j), column=column + 2, group="Decode", shows="picture", images=image)
     text = graph.add(
         "CLIPTextEncode", "Overall words", column=column + 3, group="Decode", clip=models["CLIP"], text=parts["overall"]
     )
+    whole = shared | _patched(graph, models, image, "Control of the whole", column=column + 3, group="Decode")
     final = graph.add(
-        "SEDIC_GlobalRestore", "Restore the whole", column=column + 3, group="Decode", shows="picture", **shared,
+        "SEDIC_GlobalRestore", "Restore the whole", column=column + 3, group="Decode", shows="picture", **whole,
         positive=text["CONDITIONING"], image=image, condition=settings.condition, start=settings.start,
         steps=settings.overall_steps, cfg=settings.overall_scale,
     )  # fmt: skip
@@ -74,10 +76,21 @@ def decoder(
     return load, final
 
 
-def _object(graph: Graph, family: Family, j: int, column: int, parts: Node, clip: Link, image: Link, previous: Link,
-            shared: dict[str, Any]) -> Node:  # fmt: skip
+def _patched(graph: Graph, models: dict[str, Link], image: Link, title: str, **place: Any) -> dict[str, Link]:
+    """A stage's own MODEL where a patch of the model takes the ControlNet's place; nothing for other models."""
+    if "MODEL_PATCH" not in models:
+        return {}
+    patched = graph.add(
+        "QwenImageDiffsynthControlnet", title, **place, model=models["MODEL"], model_patch=models["MODEL_PATCH"],
+        vae=models["VAE"], image=image,
+    )  # fmt: skip
+    return {"model": patched["MODEL"]}
+
+
+def _object(graph: Graph, family: Family, j: int, column: int, parts: Node, models: dict[str, Link], image: Link,
+            previous: Link, shared: dict[str, Any]) -> Node:  # fmt: skip
     """Object j's stage, which the window draws as one node; returns the node that samples."""
-    settings, guidance = family.settings, family.settings.guidance
+    settings, guidance, clip = family.settings, family.settings.guidance, models["CLIP"]
     place: dict[str, Any] = {"column": column, "group": "Decode", "inside": STAGE.format(j)}
     picked = graph.add("SEDIC_SemanticObject", f"Semantic Object {j}", **place, semantics=parts["semantics"], index=j)
     text = graph.add("CLIPTextEncode", f"Words of object {j}", **place, clip=clip, text=picked["prompt"])
@@ -89,9 +102,10 @@ def _object(graph: Graph, family: Family, j: int, column: int, parts: Node, clip
     fuse = graph.add(
         "SEDIC_LatentMaskFuse", f"Fuse object {j}", **place, mask=picked["mask"], previous=previous,
     )  # fmt: skip
+    own = shared | _patched(graph, models, image, f"Control object {j}", **place)
     return graph.add(
         "SEDIC_ORAGSampler", f"Sample object {j}", **place, exposes=CHOSEN["Sample object {}"],
-        offers=("image", "trajectory"), **shared,
+        offers=("image", "trajectory"), **own,
         positive=text["CONDITIONING"], image=image, stage=j, steps=settings.object_steps, cfg=settings.object_scale,
         guidance=guide["guidance"], fusion=fuse["fusion"],
     )  # fmt: skip

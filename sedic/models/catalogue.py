@@ -64,6 +64,60 @@ LIGHTNING = _file(
     "ByteDance/SDXL-Lightning/resolve/main/sdxl_lightning_4step.safetensors",
     "SDXL-Lightning, four steps",
 )
+_T5 = "comfyanonymous/flux_text_encoders/resolve/main"
+CLIP_L = _file("text_encoders", f"{_T5}/clip_l.safetensors", "CLIP-L")
+T5_XXL = _file("text_encoders", f"{_T5}/t5xxl_fp16.safetensors", "T5-XXL")
+CLIP_G = _file(
+    "text_encoders", "Comfy-Org/stable-diffusion-3.5-fp8/resolve/main/text_encoders/clip_g.safetensors", "CLIP-G"
+)
+SD35 = _file(
+    "checkpoints",
+    "stabilityai/stable-diffusion-3.5-large/resolve/main/sd3.5_large.safetensors",
+    "Stable Diffusion 3.5 large",
+)
+SD35_BLUR = _file(
+    "controlnet",
+    "Comfy-Org/stable-diffusion-3.5-controlnets_ComfyUI_repackaged/resolve/main/split_files/controlnet/"
+    "sd3.5_large_controlnet_blur.safetensors",
+    "the blur ControlNet for Stable Diffusion 3.5 large",
+)
+FLUX = _file(
+    "diffusion_models", "black-forest-labs/FLUX.1-dev/resolve/main/flux1-dev.safetensors", "Flux.1 dev, the network"
+)
+FLUX_VAE = _file(
+    "vae",
+    "Comfy-Org/z_image_turbo/resolve/main/split_files/vae/ae.safetensors",
+    "the autoencoder of Flux.1 and Z-Image",
+)
+FLUX_UPSCALER = _file(
+    "controlnet",
+    "jasperai/Flux.1-dev-Controlnet-Upscaler/resolve/main/diffusion_pytorch_model.safetensors",
+    "the upscaling ControlNet for Flux.1 dev",
+)
+_QWEN = "Comfy-Org/Qwen-Image_ComfyUI/resolve/main/split_files"
+QWEN_IMAGE = _file(
+    "diffusion_models", f"{_QWEN}/diffusion_models/qwen_image_fp8_e4m3fn.safetensors", "Qwen-Image, the network"
+)
+QWEN_IMAGE_TEXT = _file(
+    "text_encoders", f"{_QWEN}/text_encoders/qwen_2.5_vl_7b_fp8_scaled.safetensors", "Qwen-Image's text encoder"
+)
+QWEN_IMAGE_VAE = _file("vae", f"{_QWEN}/vae/qwen_image_vae.safetensors", "Qwen-Image's autoencoder")
+QWEN_IMAGE_UNION = _file(
+    "controlnet",
+    "Comfy-Org/Qwen-Image-InstantX-ControlNets/resolve/main/split_files/controlnet/"
+    "Qwen-Image-InstantX-ControlNet-Union.safetensors",
+    "InstantX's union ControlNet for Qwen-Image",
+)
+_Z_IMAGE = "Comfy-Org/z_image_turbo/resolve/main/split_files"
+Z_IMAGE = _file(
+    "diffusion_models", f"{_Z_IMAGE}/diffusion_models/z_image_turbo_bf16.safetensors", "Z-Image-Turbo, the network"
+)
+Z_IMAGE_TEXT = _file("text_encoders", f"{_Z_IMAGE}/text_encoders/qwen_3_4b.safetensors", "Z-Image's text encoder")
+Z_IMAGE_FUN = _file(
+    "model_patches",
+    "alibaba-pai/Z-Image-Turbo-Fun-Controlnet-Union/resolve/main/Z-Image-Turbo-Fun-Controlnet-Union.safetensors",
+    "the Fun control patch for Z-Image-Turbo",
+)
 SAM3 = _file("checkpoints", "Comfy-Org/sam3.1/resolve/main/checkpoints/sam3.1_multiplex_fp16.safetensors", "SAM 3.1")
 QWEN35 = _file(
     "text_encoders",

@@ -118,14 +118,15 @@ class Joint(ABC):
         plain = block.forward
         told = "transformer_options" in _names(plain)
 
-        def forward(*arguments: Any, **options: Any) -> tuple[Any, Tensor | None]:
-            found: list[Tensor] = []
+        def forward(how: dict[str, Any], *arguments: Any, **options: Any) -> tuple[Any, Any]:
+            found: list[tuple[Tensor, Tensor]] = []
 
             def attend(_: Any, *positional: Any, **named: Any) -> Tensor:
                 if reader is not None and not found:
                     heads = positional[3] if len(positional) > 3 else named["heads"]
                     mask = positional[4] if len(positional) > 4 else named.get("mask")
-                    found.append(reader(*positional[:2], heads, mask, bool(named.get("skip_reshape"))))
+                    how.update(heads=heads, mask=mask, split=bool(named.get("skip_reshape")))
+                    found.append(positional[:2])
                     if last:
                         raise Stop
                 return use_pytorch(_, *positional, **named)
@@ -144,17 +145,19 @@ class Joint(ABC):
                     result = None
             return result, found[0] if found else None
 
+        # The weights are made outside: nested in the second run their own parts would not be let go of.
         def run(*arguments: Any, **options: Any) -> Any:
             # ComfyUI writes the place of the running block into these dictionaries: a second run needs the first's.
             options = {name: dict(o) if isinstance(o, dict) else o for name, o in options.items()}
+            how: dict[str, Any] = {}
             if read.checkpoint:
-                result, weights = checkpoint(
-                    forward, *arguments, use_reentrant=False, preserve_rng_state=False, **options
+                result, both = checkpoint(
+                    forward, how, *arguments, use_reentrant=False, preserve_rng_state=False, **options
                 )
             else:
-                result, weights = forward(*arguments, **options)
-            if weights is not None:
-                maps.append(AttentionMap(weights, _grid(read), read.columns))
+                result, both = forward(how, *arguments, **options)
+            if both is not None:
+                maps.append(AttentionMap(reader(*both, **how), _grid(read), read.columns))
                 if last:
                     raise Stop
             return result
