@@ -74,8 +74,9 @@ class RayRun:
             self._manifest.plan([item.output for item in self.plan.items if item.output not in there])
             summary.jobs = min(self.jobs or self._actors(), max(1, len(tasks)))
             size = max(1, min(BLOCK, len(tasks) // (4 * summary.jobs)))
-            left = self._pass(tasks, size, settings)
-            left = self._pass(left, 1, settings) if size > 1 else left
+            left, before = self._pass(tasks, size, 2, settings), len(tasks)
+            while len(left) < before:  # those whose blocks were given up, each alone, as long as that makes any
+                left, before = self._pass(left, 1, 1, settings), len(left)
             for task in left:
                 self._take(Result(error=DIED).row(task["source"], task["output"], fingerprint(settings, None)))
         finally:
@@ -96,17 +97,17 @@ class RayRun:
             "before": json.dumps({"ours": ours, "known": known, "done": done if there else None}),
         }
 
-    def _pass(self, tasks: list[Row], size: int, settings: Mapping[str, Any]) -> list[Row]:
-        """Does tasks, so many to a block; returns those of blocks that were given up."""
+    def _pass(self, tasks: list[Row], size: int, ahead: int, settings: Mapping[str, Any]) -> list[Row]:
+        """Does tasks, ``size`` to a block, ``ahead`` blocks to an actor; returns those of blocks that were given up."""
         if not tasks:
             return []
         left = {task["output"]: task for task in tasks}
-        for row in self._rows(tasks, size, settings):
+        for row in self._rows(tasks, size, ahead, settings):
             if left.pop(row["output"], None):
                 self._take(row)
         return list(left.values())
 
-    def _rows(self, tasks: Sequence[Row], size: int, settings: Mapping[str, Any]) -> Iterator[Row]:
+    def _rows(self, tasks: Sequence[Row], size: int, ahead: int, settings: Mapping[str, Any]) -> Iterator[Row]:
         import pyarrow
         import ray
 
@@ -121,12 +122,12 @@ class RayRun:
                 batch_size=None,  # a block at a time
                 batch_format="pyarrow",
                 compute=ray.data.ActorPoolStrategy(
-                    min_size=1, max_size=self._summary.jobs, max_tasks_in_flight_per_actor=2
+                    min_size=1, max_size=self._summary.jobs, max_tasks_in_flight_per_actor=ahead
                 ),
                 fn_constructor_args=(self.work.spread(self._summary.jobs), self.device, str(self.folder), settings),
                 num_cpus=1,
                 num_gpus=1 if self.device.startswith("cuda") else 0,
-                max_task_retries=RETRIES,
+                ray_remote_args_fn=lambda: {"max_task_retries": RETRIES},  # else for ever, also what kills its actor
             )
             for batch in made.iter_batches(batch_size=None, batch_format="pyarrow"):
                 yield from map(json.loads, batch["row"].to_pylist())

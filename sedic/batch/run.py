@@ -40,7 +40,9 @@ class Summary:
         bytes: of the ``.sedic`` files that were made or read.
         pixels: of their pictures.
         seconds: of the whole run.
-        working: seconds of all workers together.
+        loading: seconds of these until all workers had their models.
+        working: seconds of all workers together, with pictures.
+        processor: seconds of the processor's in these.
         jobs: workers.
         memory: most bytes that a worker held.
     """
@@ -52,7 +54,9 @@ class Summary:
     bytes: int = 0
     pixels: int = 0
     seconds: float = 0.0
+    loading: float = 0.0
     working: float = 0.0
+    processor: float = 0.0
     jobs: int = 0
     memory: int = 0
     errors: list[str] = field(default_factory=list)
@@ -118,6 +122,7 @@ class Run:
             summary.jobs = self.jobs or default_jobs(self.work, self.devices, len(self.plan.items) - summary.skipped)
             with Crew(self.work, summary.jobs, self.devices) as crew:
                 crew.ready()
+                summary.loading = time.monotonic() - started
                 for item, result in crew.results(_chain(first, todo)):
                     self._take(item, result)
         summary.seconds = time.monotonic() - started
@@ -165,6 +170,7 @@ class Run:
                     ) from error
                 result.made, result.error = None, str(error)
                 row = self._keep(item, result)
+        self._summary.processor += result.processor
         self._count(row, result.peak)
 
     def _fail(self, item: Item, sentence: str) -> None:

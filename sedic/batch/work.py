@@ -83,6 +83,7 @@ class Result:
         error: why, in one sentence.
         notes: what was told of it.
         seconds: that it took, reading included.
+        processor: seconds of the processor's in these.
         source_sha256: of the bytes that were read; empty where none could be.
         memory: bytes that the worker holds afterwards.
         peak: the most that it held so far.
@@ -92,6 +93,7 @@ class Result:
     error: str = ""
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    processor: float = 0.0
     source_sha256: str = ""
     memory: int = 0
     peak: int = 0
@@ -145,7 +147,7 @@ def do(maker: Maker, source: str, read: Callable[[], bytes], semantics: Path | N
         read: gives its bytes.
         semantics: its Semantics JSON, if there is a folder of them.
     """
-    started = time.monotonic()
+    started, computed = time.monotonic(), time.process_time()
     result = Result()
     with _hears(result.notes):
         try:
@@ -163,7 +165,7 @@ def do(maker: Maker, source: str, read: Callable[[], bytes], semantics: Path | N
         except Exception as error:  # a fault of the program's own ends no run of a thousand pictures
             said = str(error).splitlines()[0] if str(error) else ""
             result.error = f"A fault of sedic's own ({type(error).__name__}: {said}); please report it."
-    result.seconds = time.monotonic() - started
+    result.seconds, result.processor = time.monotonic() - started, time.process_time() - computed
     result.memory, result.peak = held(), peak()
     return result
 

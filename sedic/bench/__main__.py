@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 from ..errors import SedicError
 from ..reference import DEFAULT_CODEC
-from . import bitstream, busy, eyes, pictures, pristine, reference, restoration
+from . import bitstream, busy, eyes, folders, pictures, pristine, reference, restoration
 from .decoder import measure as measure_decoder
 from .energy import VARIANTS
 from .restoration import predictable, sheets
@@ -43,6 +43,12 @@ def main() -> int:
     eye.add_argument("--images", type=Path, required=True, metavar="DIR", help="NAME.png with NAME.json beside it")
     eye.add_argument("--sheet", type=Path, metavar="JPEG", help="also write what was found as one picture")
     eye.set_defaults(run=lambda o: eyes.measure(o.images, o.sheet))
+    many = commands.add_parser("folders", help="pictures a second of sedic encode or decode, by the number of workers")
+    many.add_argument("--images", type=Path, required=True, metavar="DIR", help="pictures")
+    many.add_argument("--pictures", type=int, default=folders.PICTURES, metavar="N", help="default: %(default)s")
+    many.add_argument("--jobs", type=int, nargs="+", metavar="N", help="default: 1, and as many as there are cores")
+    many.add_argument("--decode", action="store_true", help="also decode what was encoded")
+    many.set_defaults(run=lambda o: folders.measure(o.images, o.pictures, o.jobs, o.decode))
     _add_decoder(commands)
     _add_restoration(commands)
     _add_reference(commands)

@@ -215,6 +215,7 @@ def _facts(summary: Summary, output: Where, manifest: Where) -> dict[str, Any]:
         **{name: getattr(summary, name) for name in names},
         "bpp": summary.bytes * 8 / summary.pixels if summary.pixels else None,
         "seconds": round(summary.seconds, 3),
+        "loading_seconds": round(summary.loading, 3),
         "working_seconds": round(summary.working, 3),
         "errors": summary.errors,
     }

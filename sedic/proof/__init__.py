@@ -43,14 +43,14 @@ class Checked(NamedTuple):
     differs: list[str]
 
 
-def check(files: Path = FILES, table: Path = TABLE, write: bool = False, most: int | None = None) -> Iterator[Checked]:
+def check(files: Path = FILES, table: Path = TABLE, write: bool = False, every: int = 1) -> Iterator[Checked]:
     """Reads every file of the table, and compares.
 
     Args:
         files: the folder.
         table: what they must decode to.
         write: whether each is also written again, which takes twice as long as reading.
-        most: only the first ones; None: all.
+        every: file is taken, or one in so many.
 
     Raises:
         SedicError: the table is missing.
@@ -59,7 +59,7 @@ def check(files: Path = FILES, table: Path = TABLE, write: bool = False, most: i
         rows = json.loads(table.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SedicError(f"The table {table} cannot be read ({error}); install sedic again.") from error
-    for name, row in track(list(rows.items())[:most], "files"):
+    for name, row in track(list(rows.items())[::every], "files"):
         try:
             data = (files / name).read_bytes()
             differs = [] if _hash(data) == row["sha256"] else ["its bytes, as the file was damaged on the way"]
