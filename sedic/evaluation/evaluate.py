@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .. import output
 from ..errors import SedicError
@@ -56,12 +59,12 @@ class Request:
 
     def beside(self, ending: str) -> Path:
         """The report's name with another ending."""
-        return self.report.with_name(self.report.name.removesuffix(PAGE) + ending)
+        return self.report.with_name(self.report.name.removesuffix(PAGE).removesuffix(TEXT) + ending)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was written, and its figures: means of finite values by variant and figure."""
+    """What was written, and its figures: means over the pictures that have it, by variant and figure."""
 
     page: Path
     text: Path
@@ -76,11 +79,15 @@ def evaluate(request: Request, say: Callable[[str], None] = lambda _: None) -> R
     Raises:
         SedicError: pictures are missing, do not belong together, or the report cannot be written.
     """
+    if request.report.is_dir():
+        raise SedicError(f"{request.report} is a folder; name the report, say {request.report / 'report'}.")
     for ending in (PAGE, TEXT):
         output.check(request.beside(ending))
     protocol = PROTOCOLS[request.protocol]
     words = request.files is None and request.decoded is None
     scenes = originals.originals(request.folder, protocol, words, request.count)
+    if words and not any(scene.described for scene in scenes):
+        warnings.warn("No picture has a NAME.json beside it, so the files hold no words.", stacklevel=2)
     chosen = None if request.ablation is None else _ablation(request)
     todo = _tasks(request, scenes, chosen)
     tools = request.plan.tools()
@@ -173,7 +180,10 @@ def _means(measured: Measured, names: Sequence[str], tools: Tools) -> dict[str, 
         rows = [row[0] for row in measured.rows(name)]
         if name == ORIGINAL or not rows:
             continue
-        found[name] = {key: float(values(rows, key).mean()) for key in tools.keys if METRICS[key].load}
+        numbers = {key: values(rows, key) for key in tools.keys if METRICS[key].load}
+        found[name] = {
+            key: float(some[~np.isnan(some)].mean()) for key, some in numbers.items() if not np.isnan(some).all()
+        }
         if all("bytes" in row for row in rows):
             found[name]["bpp"] = float((8 * values(rows, "bytes") / values(rows, "pixels")).mean())
     return found

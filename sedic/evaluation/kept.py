@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -173,7 +174,10 @@ def _task(task: Task, key: str, models: _Lazy, plan: Plan, tools: Tools, deadlin
     if deadline is not None and time.monotonic() > deadline:  # one clock for all processes of a machine
         return f"{task.scene.name}: left out, the time is over"
     started = time.monotonic()
-    perform(task, key, models, plan, tools)
+    try:
+        perform(task, key, models, plan, tools)
+    except SedicError as error:
+        raise SedicError(f"{task.scene.name}: {error}") from error
     return f"{task.scene.name}: {time.monotonic() - started:.0f} s"
 
 
@@ -223,8 +227,11 @@ def read(task: Task, name: str) -> dict[str, np.ndarray] | None:
     path = task.folder / f"{_file(name)}.npz"
     if not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as kept:
-        return dict(kept)
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return dict(kept)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # a full disk, or somebody else's: done again
+        return None
 
 
 def seconds(kept: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -38,6 +38,11 @@ class SceneOnDisk:
     words: bool
 
     @property
+    def described(self) -> bool:
+        """Whether words lie beside it."""
+        return _json(self.path).is_file()
+
+    @property
     def objects(self) -> int:
         """How many its words name, at most the default limit."""
         path = _json(self.path)
@@ -55,7 +60,7 @@ class SceneOnDisk:
         pixels = read_picture(self.path, metadata=False)
         size = pixels.shape[1], pixels.shape[0]
         said = Semantics()
-        if self.words and _json(self.path).is_file():
+        if self.words and self.described:
             said = Semantics.read(_json(self.path), size).limited()
         prepared = self.protocol.prepared(pixels, str(self.path))
         return Scene(self.name, prepared, self.protocol.prepared_words(said, size, str(self.path)))

@@ -114,5 +114,22 @@ def test_an_ablation_of_pictures_without_objects_and_a_report_without_a_place_ar
         path.unlink()
     with pytest.raises(SedicError, match="3 objects or more"):
         evaluate(Request(folder, tmp_path / "r", ablation="table5", plan=PLAN))
+    with pytest.raises(SedicError, match="is a folder; name the report"):
+        evaluate(Request(folder, tmp_path, plan=PLAN))
     with pytest.raises(SedicError, match="there is no folder"):
         evaluate(Request(folder, tmp_path / "nowhere" / "r", plan=PLAN))
+
+
+def test_a_file_that_cannot_be_decoded_is_named_and_damaged_results_are_made_again(folder, tmp_path, models):
+    files = tmp_path / "files"
+    files.mkdir()
+    for n in range(COUNT):
+        encode(folder / f"p{n}.png", "A thing.").write(files / f"p{n}.sedic")
+    request = Request(folder, tmp_path / "r", files, plan=PLAN)
+    first = evaluate(request)
+    (tmp_path / "r_pictures" / "p0" / "final.npz").write_bytes(b"half")
+    assert evaluate(request).figures == first.figures
+    whole = (files / "p1.sedic").read_bytes()
+    (files / "p1.sedic").write_bytes(whole[:20])
+    with pytest.raises(SedicError, match="p1: .*reference is missing"):
+        evaluate(request)

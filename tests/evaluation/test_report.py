@@ -82,6 +82,7 @@ def test_only_points_of_the_same_protocol_and_net_share_a_plot(measured):
     (table,) = (part for part in section.parts if isinstance(part, Table))
     paper = next(row for row in table.rows if row[0] == "SEDIC (paper)")
     assert "not stated" in paper
+    assert "CoD-Lite" not in {row[0] for row in table.rows}
     assert sections.curves(measured, tools, PROTOCOLS["folder"]) is None
 
 

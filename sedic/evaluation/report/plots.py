@@ -10,17 +10,9 @@ from html import escape
 _WIDTH, _HEIGHT = 700, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 205, 34, 46
 _COLOURS = (
-    "#3b6fb6",
-    "#c2703d",
-    "#4f8f5b",
-    "#8a5aa8",
-    "#a8893a",
-    "#4a9aa5",
-    "#b0567a",
-    "#6b7280",
-    "#7a5c45",
-    "#94a13c",
-)
+    "#3b6fb6", "#c2703d", "#4f8f5b", "#8a5aa8", "#a8893a", "#4a9aa5", "#b0567a", "#6b7280", "#7a5c45", "#94a13c",
+    "#27408b", "#e0a458", "#2f5d50", "#c48bd0",
+)  # fmt: skip
 _OWN = "#c0392b"
 Place = Callable[[float, float], tuple[float, float]]
 """Where a point of the axes lies on the drawing."""
