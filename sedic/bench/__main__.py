@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 from ..errors import SedicError
 from ..reference import DEFAULT_CODEC
-from . import bitstream, busy, eyes, folders, pictures, pristine, reference, restoration
+from . import bitstream, busy, eyes, folders, pictures, pristine, reference, restoration, speed
 from .decoder import measure as measure_decoder
 from .energy import VARIANTS
 from .restoration import predictable, sheets
@@ -39,6 +39,13 @@ def main() -> int:
     beside.add_argument("--image", type=Path, metavar="PICTURE", help="with NAME.json beside it; default: the demo's")
     beside.add_argument("--runs", type=int, default=busy.RUNS, metavar="N", help="of each; default: %(default)s")
     beside.set_defaults(run=lambda o: busy.measure(o.image, o.runs))
+    parts = commands.add_parser("speed", help="processor seconds of decode, info, words, masks and reference")
+    parts.add_argument("--image", type=Path, metavar="PICTURE", help="with NAME.json beside it; default: the demo's")
+    parts.add_argument("--beside", type=Path, metavar="DIR", help="another checkout, timed in turns with this one")
+    parts.add_argument("--turns", type=int, default=speed.TURNS, metavar="N", help="of each; default: %(default)s")
+    parts.add_argument("--large", type=int, default=speed.LARGE, metavar="PIXELS", help="side; default: %(default)s")
+    parts.add_argument("--only", nargs="+", metavar="PART", help="parts by their names in the table")
+    parts.set_defaults(run=lambda o: speed.measure(o.image, o.beside, o.turns, o.large, o.only))
     eye = commands.add_parser("eyes", help="what the embedded eyes find of objects that people outlined")
     eye.add_argument("--images", type=Path, required=True, metavar="DIR", help="NAME.png with NAME.json beside it")
     eye.add_argument("--sheet", type=Path, metavar="JPEG", help="also write what was found as one picture")

@@ -33,7 +33,8 @@ def picture_bytes(pixels: np.ndarray, format: str, name: str = "The picture") ->
     """
     stream = io.BytesIO()
     try:
-        Image.fromarray(pixels).save(stream, format)
+        # PNG's usual 6 takes twice the time of 4, and makes files 0 to 4 % smaller.
+        Image.fromarray(pixels).save(stream, format, **{"compress_level": 4} if format == "PNG" else {})
     except (OSError, ValueError, KeyError) as error:
         raise PictureError(f"{name} cannot be written as {format} ({error}); end in .png.") from error
     return stream.getvalue()

@@ -13,8 +13,8 @@ import numpy as np
 
 from ...progress import track
 from .cell_model import bits
-from .grid import MaskChoice, to_grid
-from .lattice import Canvas, cells_of, draw
+from .grid import MaskChoice, counted, to_grid
+from .lattice import REACH, Canvas, cells_of, draw
 
 MOST_WORK_CELLS = 1 << 16  # of all objects together, so that a reader's work is bounded
 FLIP_GROUPS = 8  # parts of a mask whose edge is smoothed or left as it is
@@ -46,18 +46,35 @@ def plan(canvas: Canvas, masks: Sequence[np.ndarray | None], choice: MaskChoice)
                 continue
             cells = cells_of(mask, trial.taken, size)
             if waiting >= 0:
+                drawn = draw(cells, trial.taken, size)
+                same = bool((drawn == mask).all())
                 spent += bits(trial, cells, size)
-            drawn = draw(cells, trial.taken, size)
+                loss += 1 - (drawn & mask).sum() / (drawn | mask).sum()
+            else:
+                same = _drawn_from(cells, mask, trial.taken, size)
             trial.take(mask)  # nearly what will be drawn, and of masks drawn from cells the very same
-            if (drawn == mask).all():
+            if same:
                 own.setdefault(j, size)
-            loss += 1 - (drawn & mask).sum() / (drawn | mask).sum()
         cost = spent + choice.price * 100 * loss
         if waiting >= 0 and cost < best:
             best, chosen, waiting = cost, size, PATIENCE
         else:
             waiting -= 1
     return [own.get(j, chosen) for j in range(len(masks))]
+
+
+def _drawn_from(cells: np.ndarray, mask: np.ndarray, taken: np.ndarray, size: int) -> bool:
+    """Whether these cells are drawn as ``mask``; one row of them nearly always says that they are not."""
+    if not cells.any():
+        return False
+    inside = np.flatnonzero(cells.any(axis=1))
+    middle = int(inside[len(inside) // 2])
+    first = max(0, middle - REACH - 1)  # what is drawn of a row depends on the rows so far around it
+    near, part = slice(first, middle + REACH + 2), slice(first * size, (middle + REACH + 2) * size)
+    row = slice((middle - first) * size, (middle - first + 1) * size)
+    if (draw(cells[near], taken[part], size)[row] != mask[part][row]).any():
+        return False
+    return bool((draw(cells, taken, size) == mask).all())
 
 
 def cells_for(canvas: Canvas, units: np.ndarray, size: int) -> tuple[np.ndarray, int]:
@@ -78,8 +95,7 @@ def cells_for(canvas: Canvas, units: np.ndarray, size: int) -> tuple[np.ndarray,
         if cells.any():
             return cells, cell
     free = ~to_grid(canvas.taken, cell)
-    rows, columns = (np.arange(0, side, cell) for side in units.shape)
-    inside = np.add.reduceat(np.add.reduceat(units, rows, axis=0, dtype=np.int64), columns, axis=1) * free
+    inside = counted(units, cell)[0] * free
     chosen = np.zeros_like(free)
     chosen.flat[inside.argmax()] = inside.any()
     return chosen, cell

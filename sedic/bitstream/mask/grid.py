@@ -115,11 +115,25 @@ def to_grid(mask: np.ndarray, cell: int) -> np.ndarray:
     Returns:
         (⌈H/cell⌉, ⌈W/cell⌉) bool.
     """
-    height, width = mask.shape
-    rows, columns = np.arange(0, height, cell), np.arange(0, width, cell)
-    inside = np.add.reduceat(np.add.reduceat(mask, rows, axis=0, dtype=np.int64), columns, axis=1)
-    pixels = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
+    inside, pixels = counted(mask, cell)
     return inside * 2 >= pixels
+
+
+def counted(mask: np.ndarray, cell: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many pixels of each cell are inside, and how many it has: both (⌈H/cell⌉, ⌈W/cell⌉) int64.
+
+    Args:
+        mask: (H, W) bool.
+        cell: the side of a cell; the last row and column may be partial cells.
+    """
+    height, width = mask.shape
+    rows, columns = -(-height // cell), -(-width // cell)
+    padded = np.pad(mask, ((0, rows * cell - height), (0, columns * cell - width)))
+    # Rows first, in the smallest numbers that hold their sums: that is what takes the time.
+    downwards = padded.reshape(rows, cell, -1).sum(1, dtype=np.uint8 if cell < 256 else np.int64)
+    inside = downwards.reshape(rows, columns, cell).sum(2, dtype=np.int64)
+    sides = [np.minimum(cell, side - np.arange(0, side, cell)) for side in (height, width)]
+    return inside, np.outer(*sides)
 
 
 def from_grid(grid: np.ndarray, cell: int, width: int, height: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..coder import load_table
-from .grid import to_grid
+from .grid import counted, to_grid
 from .network import Network
 
 MOST_UNITS = 1 << 20
@@ -129,9 +129,7 @@ def _draw(cells: np.ndarray, taken: np.ndarray, cell: int) -> np.ndarray:
     height, width = taken.shape
     scores = _resample(_resample(_part_scores(cells), cell, 0), cell, 1)[:height, :width]
     drawn = (scores > 0) & ~taken
-    rows, columns = np.arange(0, height, cell), np.arange(0, width, cell)
-    pixels = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
-    inside = np.add.reduceat(np.add.reduceat(drawn, rows, axis=0, dtype=np.int64), columns, axis=1)
+    inside, pixels = counted(drawn, cell)
     owned = to_grid(taken, cell)
     wanted = np.where(cells, np.maximum(inside, (pixels + 1) // 2), np.minimum(inside, (pixels - 1) // 2))
     for row, column in np.argwhere((wanted != inside) & ~owned):
@@ -165,7 +163,11 @@ def _part_scores(cells: np.ndarray) -> np.ndarray:
     # Cells amidst their like are as sure as it gets; the network need not be asked.
     scores = np.where(cells, MOST_SCORE, -MOST_SCORE).astype(np.int32)[..., None].repeat(PARTS * PARTS, axis=-1)
     if mixed.any():
-        scores[mixed] = np.clip(np.floor(_network()(near[mixed]) / SCORE_UNIT), -MOST_SCORE, MOST_SCORE)
+        # Along an edge the same neighbourhoods come again and again: each is asked for once.
+        asked = near[mixed]
+        _, first, again = np.unique(asked @ (1 << np.arange(asked.shape[1])), return_index=True, return_inverse=True)
+        found = np.clip(np.floor(_network()(asked[first]) / SCORE_UNIT), -MOST_SCORE, MOST_SCORE)
+        scores[mixed] = found[again]
     # rows,columns,8·8 -> 8·rows,8·columns
     return scores.reshape(rows, columns, PARTS, PARTS).swapaxes(1, 2).reshape(rows * PARTS, columns * PARTS)
 

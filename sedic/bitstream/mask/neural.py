@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..coder import BitstreamError, Decoder, Encoder
-from . import cell_model
 from .choice import cells_for, plan, smoothed
-from .context import CODED, MARGIN, fixed_contexts, row_context
 from .grid import ABSENT, CELLS, EMPTY, PRESENCE, MaskChoice, to_grid
+from .in_turn import Contexts
 from .lattice import CELL_SIZES, Canvas, draw
 
 SIZE_COUNTS = {3: 6, 4: 8, 5: 10, 6: 10, 8: 14, 10: 14, 12: 14, 16: 12, 20: 8, 24: 4}
@@ -96,7 +95,7 @@ class NeuralCoder:
             encoder.encode(bits[row][column], model)
             return bits[row][column]
 
-        self._visit(size, write, encoder.spend)
+        self._visit(size, write, encoder.spend, cells)
         return self._draw(cells, size)
 
     def read(self, decoder: Decoder) -> MaskGrid | None:
@@ -132,45 +131,32 @@ class NeuralCoder:
         self._last_size = size
         return drawn
 
-    def _visit(self, cell: int, code: Callable[[int, int, Any], bool], spend: Callable[[int], None]) -> np.ndarray:
-        """Calls ``code(row, column, model)`` for each free cell in turn; it returns the cell, written or read."""
-        network, models = cell_model.network(), cell_model.models()
+    def _visit(
+        self, cell: int, code: Callable[[int, int, Any], bool], spend: Callable[[int], None],
+        known_cells: np.ndarray | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        """Calls ``code(row, column, model)`` for each free cell in turn; it returns the cell, written or read.
+
+        The network is asked for many cells at once: for those ahead, too, as if they were ``known_cells``, which a
+        writer has, or, for a reader, the cells above them. Where they turn out otherwise it is asked again.
+        """
+        rows, columns = self.canvas.lattice.grid_shape(cell)
         taken = to_grid(self.canvas.taken, cell)
-        rows, columns = taken.shape
-        fixed = fixed_contexts(taken, self.canvas.number).reshape(rows * columns, -1)
-        packed = np.packbits(fixed, axis=-1)
-        _, first, kind = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_inverse=True)
-        split = len(CODED), len(CODED) + fixed.shape[1]
-        coded_weights, fixed_weights, row_weights = np.split(network.weights[0], split)
-        sums = fixed[first].astype(np.float64) @ fixed_weights + network.biases[0]
-        kinds = kind.reshape(rows, columns).tolist()
-        free = (~taken).tolist()
-        stride = columns + 2 * MARGIN
-        cells = np.zeros((rows + MARGIN) * stride, np.uint8)
-        offsets = CODED @ [stride, 1]
+        contexts = Contexts(taken, self.canvas.number)
         above, area = False, 0
         spend(GRID_WORK + rows * columns)
         for row in range(rows):
-            by_row = row_context(row, rows, columns, above, area)
-            row_sums = sums + np.array(by_row, np.float64) @ row_weights
-            known: dict[tuple[bytes, int], Any] = {}
-            start = (row + MARGIN) * stride + MARGIN
-            inside = 0
-            for column in range(columns):
-                if not free[row][column]:
-                    continue
-                near = cells.take(offsets + (start + column))
-                key = near.tobytes(), kinds[row][column]
-                model = known.get(key)
-                if model is None:
-                    output = network.rest(near @ coded_weights + row_sums[key[1]])
-                    model = known[key] = models[cell_model.logit_index(output[0])]
-                if code(row, column, model):
-                    cells[start + column] = 1
-                    inside += 1
-            spend(len(known) * NETWORK_WORK)
+            contexts.begin(row, above, area, None if known_cells is None else known_cells[row])
+            inside, seen = 0, set[bytes]()
+            for column in np.flatnonzero(contexts.free[row]).tolist():
+                key, model = contexts.model(column)
+                seen.add(key)
+                cell_inside = code(row, column, model)
+                contexts.put(column, cell_inside)
+                inside += cell_inside
+            spend(len(seen) * NETWORK_WORK)
             above, area = inside > 0, area + inside
-        return cells.reshape(-1, stride)[MARGIN:, MARGIN:-MARGIN].astype(bool)
+        return contexts.grid()
 
 
 assert tuple(SIZE_COUNTS) == CELL_SIZES

@@ -8,6 +8,7 @@ which float32 holds exactly in any order, so that every machine, library and num
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,22 +76,36 @@ class Network:
 
     def logits(self, state: State) -> np.ndarray:
         """What speaks for each piece to come next: (V,) int64, logarithms of odds in 2⁻⁸."""
-        projected = self._apply("projection", state.output, OUTPUT_BITS, PROJECTED_BITS) + self._projection_bias
+        return self._logits(state.output)
+
+    def logits_of(self, states: Sequence[State]) -> np.ndarray:
+        """:meth:`logits` of n states, (n, V), in a fifth of the time."""
+        return np.ascontiguousarray(self._logits(np.stack([state.output for state in states], axis=1)).T)
+
+    def _logits(self, outputs: np.ndarray) -> np.ndarray:
+        projected = self._apply("projection", outputs, OUTPUT_BITS, PROJECTED_BITS)
+        projected += _beside(self._projection_bias, outputs)
         projected = np.clip(projected, -PROJECTED_LIMIT, PROJECTED_LIMIT)
-        return self._apply("embedding", projected, PROJECTED_BITS, LOGIT_BITS) + self._logit_bias
+        return self._apply("embedding", projected, PROJECTED_BITS, LOGIT_BITS) + _beside(self._logit_bias, outputs)
 
     def _apply(self, name: str, activations: np.ndarray, bits: int, kept: int) -> np.ndarray:
         product = _product(self._weights[name], activations.astype(np.float32))
-        return _rescale(product, self._scales[name], bits, kept)
+        return _rescale(product, _beside(self._scales[name], activations), bits, kept)
+
+
+def _beside(rows: np.ndarray, activations: np.ndarray) -> np.ndarray:
+    """A value for each row, of every column where there are several: (m,) or (m, 1)."""
+    return rows if activations.ndim == 1 else rows[:, None]
 
 
 def _product(weights: np.ndarray, activations: np.ndarray) -> np.ndarray:
-    """``weights @ activations`` of whole float32 numbers, (m, n) and (n,) -> (m,) int64; 64 divides m.
+    """``weights @ activations`` of whole float32 numbers, (m, n) and (n, …) -> (m, …) int64; 64 divides m.
 
     127·128·1024 and 127·255·512 stay below 2²⁴. It goes block by block, each too small for a BLAS to share among
     threads: waiting for a busy second core costs more than it brings.
     """
-    return (weights.reshape(-1, BLOCK, weights.shape[1]) @ activations).reshape(-1).astype(np.int64)
+    product = weights.reshape(-1, BLOCK, weights.shape[1]) @ activations
+    return product.reshape(-1, *activations.shape[1:]).astype(np.int64)
 
 
 def _rescale(values: np.ndarray, scales: np.ndarray, bits: int, kept: int) -> np.ndarray:

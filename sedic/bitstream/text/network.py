@@ -23,7 +23,7 @@ from ..coder import BitstreamError, Decoder, Encoder, load_table
 from . import MOST_CHARACTERS
 from .confidence import Confidence
 from .looks import Looks
-from .lstm import Network
+from .lstm import Network, State
 from .pieces import CODE_POINT, END, Pieces
 from .repetition import Repetition
 from .tokens import DAMAGED, LOWER, is_word, join_token, refuse, split_tokens
@@ -59,6 +59,8 @@ class NetworkCoder:
         self._read = 0
         self._repetition = Repetition(self._model.pieces.inside)
         self._counts: np.ndarray | None = None
+        self._ahead: list[tuple[State, np.ndarray]] = []  # states behind pieces to come, and their logits
+        self._logits: np.ndarray | None = None
 
     def write(self, encoder: Encoder, text: str, kind: int) -> None:
         """Writes one text of kind ``OVERALL``, ``DETAIL`` or ``NAME``.
@@ -67,10 +69,11 @@ class NetworkCoder:
             BitstreamError: more than 4,096 characters, or a lone surrogate.
         """
         refuse(text)
+        tokens = [(*token, self._model.pieces.cut(token[0])) for token in split_tokens(text)]
+        self._look_ahead([FIRST_KIND + kind, *(piece for *_, pieces in tokens for piece in pieces), END])
         self._advance(encoder, FIRST_KIND + kind)
         before = ""
-        for word, spaced, capitals in split_tokens(text):
-            first, *others = self._model.pieces.cut(word)
+        for word, spaced, capitals, (first, *others) in tokens:
             encoder.one_of_many(first, self._next())
             if first == CODE_POINT:
                 encoder.number(ord(word), 0x110000)
@@ -119,6 +122,15 @@ class NetworkCoder:
             raise BitstreamError(DAMAGED)
         return text
 
+    def _look_ahead(self, pieces: list[int]) -> None:
+        """Lets the network read what a writer knows to come: the logits of all pieces together are quicker."""
+        state, states = self._state, list[State]()
+        for piece in pieces[: MOST_READ - self._read]:
+            state = self._model.network.read(state, piece)
+            states.append(state)
+        if states:
+            self._ahead = list(zip(states, self._model.network.logits_of(states), strict=True))
+
     def _advance(self, coder: Encoder | Decoder, piece: int) -> None:
         """Lets the network read a piece; behind the first ``MOST_READ`` of a file it keeps the counts it had."""
         if self._read == MOST_READ:
@@ -127,13 +139,17 @@ class NetworkCoder:
         self._read += 1
         if self._counts is not None:  # it was coded: what announces a text is not
             self._confidence.learn(piece)
-        self._state = self._model.network.read(self._state, piece)
+        if self._ahead:
+            self._state, self._logits = self._ahead.pop(0)
+        else:
+            self._state, self._logits = self._model.network.read(self._state, piece), None
         self._counts = None
         self._repetition.learn(piece)
 
     def _next(self) -> np.ndarray:
         """Counts of the piece that comes next."""
         if self._counts is None:
-            self._counts = self._confidence.counts(self._model.network.logits(self._state))
+            logits = self._model.network.logits(self._state) if self._logits is None else self._logits
+            self._counts = self._confidence.counts(logits)
             self._repetition.favour(self._counts)
         return self._counts
