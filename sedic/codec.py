@@ -29,7 +29,7 @@ EMBEDDED_SETTINGS = {
     "object_steps": 2, "overall_steps": 1, "object_scale": 1.0, "overall_scale": 1.0, "working_size": 1024,
     "color_fix": True,
 }  # fmt: skip
-"""What suits the embedded models: taught to restore in one or two steps, with their colours put right behind each stage;
+"""What suits the embedded models: taught to restore in one or two steps, colours put right behind each stage;
 too little trained for classifier-free guidance; small enough to see a photograph whole."""
 EMBEDDED_GUIDANCE = {"eta": 2400.0, "t_prime": 0.5, "updates": 1}
 """Likewise, of Eq. 3: one update in the first half of the steps, with the η that lowers the energy of Eq. 2 as far as
@@ -219,10 +219,8 @@ def settings_of(file: SedicFile, settings: Settings) -> Settings:
     from .restoration.settings import guidance_in
 
     hints: dict[str, Any] = {"seed": file.hints.seed, "guide": settings.guide and file.hints.guidance}
-    for name in ("object_steps", "overall_steps"):
-        if getattr(file.hints, name) is not None:
-            hints[name] = getattr(file.hints, name)
-    found = replace(settings, **hints)
+    steps = {name: getattr(file.hints, name) for name in ("object_steps", "overall_steps")}
+    found = replace(settings, **hints, **{name: chosen for name, chosen in steps.items() if chosen is not None})
     return replace(found, guidance=guidance_in(found.object_steps, found.guidance))
 
 
@@ -315,8 +313,8 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
         # Convolutions on the processor read cells whole: a sixth quicker in the autoencoder.
         layout = torch.channels_last if torch.device(device).type == "cpu" else torch.preserve_format
         parts = {part: embedded.load(part).to(device, memory_format=layout) for part in embedded.PARTS}
-        models = DiffusersModels(**parts, tokenizer=embedded.tokenizer(), prediction=embedded.PREDICTION,
-                                 latent_condition=True, where="embedded")  # fmt: skip
+        how = {"prediction": embedded.PREDICTION, "latent_condition": True, "where": "embedded"}
+        models = DiffusersModels(**parts, tokenizer=embedded.tokenizer(), **how)
     for path, strength in loras:
         lora.add(models, path, strength)
     return models.in_precision(precision)
