@@ -24,7 +24,7 @@ from unittest.mock import patch
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from . import checkpoints
+from . import bench_families, checkpoints
 from .comfyui import find
 from .errors import HeadlessError
 from .in_process import load_comfyui, load_pack
@@ -235,6 +235,10 @@ def main() -> int:
         base = options.models or Path(temporary)
         checkpoints.write(base / "models", "sd15")
         load_comfyui(comfyui, base, pytorch_attention=True)
+        if options.count:
+            for line in bench_families.report(load_pack().__name__):
+                print(line, flush=True)
+            print()
         for line in report(load(), not options.count):
             print(line, flush=True)
     return 0

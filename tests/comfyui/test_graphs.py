@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from headless import families
 from headless.build import GRAPHS, build
 from headless.client import Client, ClientError
 from headless.comfyui import PACK_NAME, VERSION, Server
@@ -25,7 +26,9 @@ from ..headless.flat import wires_of
 from .inputs import upload_inputs
 
 READABLE = (1440 / 0.5, 900 / 0.5)  # a usual screen at half the size
-OWN = ("sedic_sd15", "sedic_sd21_diffbir", "sedic_sdxl", "sedic_lightning")
+FLOW = {"sedic_sd35": families.SD35, "sedic_flux": families.FLUX, "sedic_qwen_image": families.QWEN_IMAGE,
+        "sedic_z_image": families.Z_IMAGE}  # fmt: skip
+OWN = ("sedic_sd15", "sedic_sd21_diffbir", "sedic_sdxl", "sedic_lightning", *FLOW)
 RELEASED = Path(__file__).parent / "released"
 
 
@@ -131,7 +134,32 @@ def test_each_objects_stage_is_a_subgraph(repository: Path, name: str) -> None:
         assert {"SEDIC_SemanticObject", "SEDIC_AttentionGuidance", "SEDIC_LatentMaskFuse", "SEDIC_ORAGSampler"} < inside
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", list(FLOW))
+def test_graphs_of_flow_models_name_every_file_and_lack_nothing_else(
+    client: Client, repository: Path, name: str
+) -> None:
+    family = FLOW[name]
+    offered = [model for node in shipped(repository, name)["nodes"] for model in node["properties"].get("models", ())]
+    files = [file for part in family.parts for _, file in part.files]
+    assert offered == [file.properties() for file in files]
+    assert all(model["url"].endswith(f"/{model['name']}") for model in offered)
+    graph = read_workflow(repository / "headless" / f"{name}.json")
+    for title, steps, cfg in (
+        ("Sample object 1", family.settings.object_steps, family.settings.object_scale),
+        ("Restore the whole", family.settings.overall_steps, family.settings.overall_scale),
+    ):
+        inputs = graph[find_node(graph, title)]["inputs"]
+        assert (inputs["steps"], inputs["cfg"]) == (steps, cfg)
+        assert inputs["working_size"] == family.settings.working_size
+    assert graph[find_node(graph, "Guide object 1")]["inputs"]["layers"] == "model's own"
+    with pytest.raises(ClientError) as caught:  # nothing but the models is missing
+        client.run(graph)
+    loaders = tuple(f"{part.title}, input " for part in family.parts if part.files)
+    refused = str(caught.value).partition("graph: ")[2].split("; ")
+    assert all(part.startswith(loaders) for part in refused), refused
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if name not in FLOW])
 def test_graphs_for_own_models_name_their_files_and_fit_their_family(
     client: Client, repository: Path, name: str
 ) -> None:
