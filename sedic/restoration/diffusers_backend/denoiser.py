@@ -172,7 +172,7 @@ class DiffusersDenoiser:
 
     @torch.no_grad()
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
-        if self.scale == 1 or self.models.unet.config.get("time_cond_proj_dim"):
+        if self.scale == 1 or told_scale(self.models.unet):
             return self._predict(x, sigma, self.positive)
         both = _together(self.positive, self.negative)
         positive, negative = self._predict(x.expand(2, -1, -1, -1), sigma, both).chunk(2)
@@ -218,7 +218,7 @@ class DiffusersDenoiser:
             with torch.set_grad_enabled(torch.is_grad_enabled() and through_control):
                 down, middle = self._control(z, time, hidden, added)
             residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
-        width = models.unet.config.get("time_cond_proj_dim")
+        width = told_scale(models.unet)
         if width:  # a consistency model without LoRA is told the scale that it was distilled with (Luo et al. 2023)
             from diffusers.models.embeddings import get_timestep_embedding
 
@@ -281,6 +281,11 @@ def attention_modules(unet: nn.Module, controlnet: nn.Module | None, layers: Seq
         for attention in block.attentions
         for transformer in attention.transformer_blocks
     ]
+
+
+def told_scale(unet: Any) -> int | None:
+    """How many numbers tell a network the scale of classifier-free guidance; None for all but consistency models."""
+    return getattr(getattr(unet, "config", None), "time_cond_proj_dim", None)
 
 
 def _attends(block: Any) -> bool:
