@@ -8,6 +8,7 @@ no row does was made by a run that ended meanwhile; every other file that no row
 from __future__ import annotations
 
 import json
+import sys
 import time
 import uuid
 from typing import Any
@@ -19,13 +20,14 @@ from .places import Where
 FOLDER = "manifest"
 ROWS, SECONDS = 2000, 60  # of one file at most, whichever comes first
 KEY = b"sedic"
+HASHES = ("source_sha256", "settings", "output_sha256")  # of a row; there may be ten million, so no more is kept
 
 
 class ParquetManifest:
     """What runs on clusters remember of one output folder.
 
     Attributes:
-        done: the newest row of each output that was made.
+        done: of the newest row of each output that was made, what says whether it is done: :data:`HASHES`.
         written: hashes of all that runs wrote, by output.
         planned: outputs that some run was going to write.
     """
@@ -36,8 +38,8 @@ class ParquetManifest:
         Raises:
             SedicError: it cannot be read, or is of another version or command.
         """
-        self.done: dict[str, dict[str, Any]] = {}
-        self.written: dict[str, set[str]] = {}
+        self.done: dict[str, dict[str, str]] = {}
+        self.written: dict[str, tuple[str, ...]] = {}
         self.planned: set[str] = set()
         self._folder, self._command = places.inside(folder, FOLDER), command
         self._run, self._files = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:8]}", 0
@@ -72,8 +74,9 @@ class ParquetManifest:
         if planned:
             self.planned.add(row["output"])
         elif not row["error"]:
-            self.done[row["output"]] = row
-            self.written.setdefault(row["output"], set()).add(row["output_sha256"])
+            source, settings, made = (row[name] for name in HASHES)
+            self.done[row["output"]] = dict(zip(HASHES, (source, sys.intern(settings), made), strict=True))
+            self.written[row["output"]] = (*self.written.get(row["output"], ()), made)
 
     def _write(self, name: str, rows: list[dict[str, Any]]) -> None:
         import pyarrow

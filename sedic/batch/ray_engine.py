@@ -89,7 +89,7 @@ class RayRun:
         source = item.source.absolute() if isinstance(item.source, Path) else item.source
         done = self._manifest.done.get(item.output)
         ours = self.force or not there or (item.output in self._manifest.planned and not done)
-        known = sorted(self._manifest.written.get(item.output, ()))
+        known = self._manifest.written.get(item.output, ())
         return {
             "source": str(source),
             "output": item.output,

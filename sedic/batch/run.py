@@ -40,7 +40,7 @@ class Summary:
         bytes: of the ``.sedic`` files that were made or read.
         pixels: of their pictures.
         seconds: of the whole run.
-        loading: seconds of these until all workers had their models.
+        loading: seconds of these until all workers had their models, and until they had ended.
         working: seconds of all workers together, with pictures.
         processor: seconds of the processor's in these.
         jobs: workers.
@@ -125,6 +125,8 @@ class Run:
                 summary.loading = time.monotonic() - started
                 for item, result in crew.results(_chain(first, todo)):
                     self._take(item, result)
+                worked = time.monotonic()
+            summary.loading += time.monotonic() - worked
         summary.seconds = time.monotonic() - started
         self._tell()
         return summary
