@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
 
@@ -12,9 +10,7 @@ from sedic.models.embedded import LATENT_CHANNELS
 from .scene import embedded_scene, guidance, sample, stock
 
 SAMPLERS = ("euler", "euler_ancestral", "heun", "dpm_2", "ddim", "dpmpp_2m", "lcm")
-SCHEDULERS = ("karras", "normal", "ddim_uniform", "beta")
-# Each sampler on one scheduler's noise levels; all others' with the plainest sampler and with the one that looks back.
-PAIRS = [(name, "simple") for name in SAMPLERS] + list(itertools.product(("euler", "dpmpp_2m"), SCHEDULERS))
+SCHEDULERS = ("simple", "karras", "normal", "ddim_uniform", "beta")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +19,8 @@ def unguided(pack):
     return embedded_scene(pack)
 
 
-@pytest.mark.parametrize(("sampler", "scheduler"), PAIRS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_without_guidance_and_fusion_the_latent_is_the_stock_samplers_bit_for_bit(
     restore, unguided, sampler, scheduler
 ):

@@ -18,7 +18,7 @@ from .seeds import seeds
 
 CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
 SEEDS = seeds()
-SECONDS = os.environ.get("SEDIC_FUZZ_SECONDS", "60")
+SECONDS = os.environ.get("SEDIC_FUZZ_SECONDS", "30")
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
