@@ -13,13 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..sedic.restoration.fusion import Fusion
-
-BLOCK = 64  # pixels of the canvas's sides, or 8 cells where these are larger
-
-
-def cell_of(vae: Any) -> int:
-    """Pixels of the picture's side in one cell of a VAE's latents."""
-    return vae.spacial_compression_encode() if hasattr(vae, "spacial_compression_encode") else 8
+from .comfy_denoiser.latents import Latents, cell_of
 
 
 def of_picture(latent: Tensor, image: Tensor, vae: Any) -> Tensor:
@@ -33,8 +27,8 @@ def over_canvas(fusion: Fusion | None, image: Tensor, vae: Any) -> Fusion | None
     if fusion is None or not isinstance(fusion.previous, dict):
         return fusion
     latent, cell, missing = fusion.previous["samples"], cell_of(vae), []
+    block = Latents(latent.shape[1], cell).unit
     for side, there in zip(image.shape[1:3], latent.shape[-2:], strict=True):
-        block = max(BLOCK, 8 * cell)
         # VAE Encode leaves out what is less than a cell.
         missing.append(-(-side // block) * block // cell - there if there in (side // cell, -(-side // cell)) else 0)
     beside = (0, missing[1], 0, missing[0]) + (0, 0) * (latent.ndim - 4)

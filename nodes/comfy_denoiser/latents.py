@@ -45,6 +45,11 @@ class Latents:
         return latent[:, :, None] if self.frames and latent.ndim == 4 else latent
 
 
+def cell_of(vae: Any) -> Any:
+    """Pixels of the picture's side in one cell of a VAE's latents; 8 where there is none, or one that does not tell."""
+    return vae.spacial_compression_encode() if hasattr(vae, "spacial_compression_encode") else 8
+
+
 def latents_of(model: Any, vae: Any = None) -> Latents:
     """Those of a MODEL.
 
@@ -57,7 +62,7 @@ def latents_of(model: Any, vae: Any = None) -> Latents:
     """
     latent_format, name = model.get_model_object("latent_format"), type(model.model).__name__
     dimensions, channels = getattr(latent_format, "latent_dimensions", 2), latent_format.latent_channels
-    cell = 8 if vae is None or not hasattr(vae, "spacial_compression_encode") else vae.spacial_compression_encode()
+    cell = cell_of(vae)
     if dimensions not in (2, 3) or not isinstance(cell, int) or UNIT % cell:
         raise SedicError(f"This model, of ComfyUI's class {name}, has no latents of pictures; wire a picture's model.")
     own = getattr(vae, "latent_channels", channels)
