@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..sedic.errors import SedicError
+from ..sedic.restoration import guidance as equations
 from ..sedic.restoration.color_fix import fix_colors
 from ..sedic.restoration.fusion import Fusion, Trajectory
 from ..sedic.restoration.guidance import Guidance
@@ -97,7 +98,8 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
         "hint": hint, "control_net": control_net, "guidance": guidance, "fusion": fusion, "around": around,
         "size": handling.working_size, "checkpointing": handling.checkpointing, "go on": handling.go_on,
         "colors": colors, "loop": loop, "sigmas": sigmas, "solver": solver_named(sampling.sampler),
-        "attention": comfy.ldm.modules.attention.optimized_attention,  # which some nodes replace for everybody
+        # What somebody may put in the place of, for everybody:
+        "attention": comfy.ldm.modules.attention.optimized_attention, "energy": equations.energy_of,
     }  # fmt: skip
 
     def sample() -> Restored:
