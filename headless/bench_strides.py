@@ -1,6 +1,6 @@
 """How far η = 40 moves the latents of each family, relative to their norm: ``python -m headless.bench_strides``.
 
-Random models of the true classes, at about a quarter of their width and with a few of their blocks, on 512×512
+Random models of the true classes, at about a quarter of their width and with a few of their blocks, on 256×256
 pixels, early in sampling; norms of 1, other weights normal with deviation 1/√fan-in. The last column is what the
 families' files call ``stride``: how much farther Stable Diffusion 1.5's latents are moved.
 """
@@ -20,7 +20,7 @@ from .bench_families import SHAPES, Shape, bound_to, model_of
 from .comfyui import find
 from .in_process import load_comfyui, load_pack
 
-ETA, SEEDS, SIDE = 40.0, 4, 64
+ETA, SEEDS, SIDE = 40.0, 2, 32
 UNET = Shape(
     "SD15",
     {
@@ -54,7 +54,7 @@ def moves(pack: str, shape: Shape) -> tuple[float, float]:
     guidance = importlib.import_module(f"{pack}.sedic.restoration.guidance")
     settings = guidance.GuidanceSettings(eta=ETA, t_prime=0.0, threshold=-1.0, updates=1, layers=("model's own",))
     mask = torch.zeros(SIDE * 8, SIDE * 8)
-    mask[128:384, 128:384] = 1
+    mask[64:192, 64:192] = 1
     moved, energies = [], []
     for seed in range(SEEDS):
         generator = torch.Generator().manual_seed(seed)

@@ -126,7 +126,7 @@ LIGHTNING = Family(
 SD35 = Family(
     "SD 3.5",
     "Stable Diffusion 3.5 large with its blur ControlNet; 1024 pixels are seen at once. Guidance reads the first third "
-    "of its blocks; eta 40 moves the latent about as far as in SD 1.5. Nothing here was tuned on the true models.",
+    "of its blocks. Nothing here was tuned on the true models.",
     Settings(overall_scale=4.5, scheduler="sgm_uniform", working_size=1024),
     parts=(
         Part("CheckpointLoaderSimple", "Checkpoint", ("MODEL", "VAE"), (("ckpt_name", catalogue.SD35),)),

@@ -85,8 +85,7 @@ class AttentionGuidance(io.ComfyNode):
                 io.String.Input("name", force_input=True, tooltip="The words in the prompt whose attention is guided."),
                 io.Mask.Input("mask", tooltip="Where the object is, M_j."),
                 io.Float.Input("eta", default=settings.eta, min=0.0, max=10000.0, step=1.0,
-                               tooltip="Step size η; the paper uses 40, and 30 to 50 work well. On every family of "
-                               "models 40 moves the latent about as far. 0 turns guidance off."),
+                               tooltip="Step size η; the paper uses 40, and 30 to 50 work well. 0 turns guidance off."),
                 io.Float.Input("t_prime", default=settings.t_prime, min=0.0, max=1.0, step=0.05,
                                tooltip="T' as a fraction of T: guided while t/T is above it. 0.8 is the first fifth."),
                 io.Int.Input("updates", default=settings.updates, min=1, max=50,
