@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import warnings
 
 import pytest
@@ -149,3 +150,10 @@ def test_every_option_of_encode_counts_as_a_setting_or_is_known_not_to():
     read = {"words", "words_file", "preset", "mask_cell", "smooth_masks", *LIMITS}
     assert options == beside | read | (options & {field.name for field in fields(Encoding)})
     assert {"typed", "limits", "masks"} <= set(Encoding().settings())
+
+
+def test_without_ray_its_engine_names_what_to_install(scene, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    said = failure(capsys, "encode", scene / "a.png", scene / "a.png", "-o", tmp_path / "out", "--engine", "ray")
+    assert said == "--engine ray needs ray; install it: pip install 'sedic[ray]'."
+    assert not (tmp_path / "out").exists()
