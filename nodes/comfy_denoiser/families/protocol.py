@@ -56,7 +56,8 @@ class Family(Protocol):
     Attributes:
         name: as people call it.
         stride: by which η is multiplied, so that η = 40 moves a latent as far, relative to its norm, as 40 moves that
-            of Stable Diffusion; 1 there.
+            of Stable Diffusion; 1 there. Measured on random models of a quarter of the true width, by
+            ``python -m headless.bench_strides``: on true weights nobody has measured it yet.
         tokenizers: the sets of names that the family's CLIPs call their tokenizers by.
     """
 
