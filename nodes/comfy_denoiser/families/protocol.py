@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from ....sedic.restoration.denoiser import AttentionMap
 
@@ -32,7 +32,7 @@ class Read:
         network: the MODEL's.
         controls: networks of the ControlNets that act; ``through``: those of them that gradients go through.
         layers: some of the library's names, see :data:`~sedic.restoration.settings.ATTENTION_LAYERS`.
-        latent: (h, w).
+        latent: (h, w); ``sigma``: its noise level.
         text: tokens of the conditioning.
         columns: positions among them whose attention is wanted; None: all.
         references: whether the conditioning brings pictures of its own, which stand behind the latent's.
@@ -44,6 +44,7 @@ class Read:
     through: Sequence[nn.Module]
     layers: Sequence[str]
     latent: tuple[int, int]
+    sigma: Tensor
     text: int
     columns: tuple[int, ...] | None = None
     references: bool = False
