@@ -20,7 +20,7 @@ import comfy.model_management
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from ....sedic.errors import SedicError
 from ....sedic.restoration.denoiser import AttentionMap
@@ -151,9 +151,10 @@ class Joint(ABC):
             options = {name: dict(o) if isinstance(o, dict) else o for name, o in options.items()}
             how: dict[str, Any] = {}
             if read.checkpoint:
-                result, both = checkpoint(
-                    forward, how, *arguments, use_reentrant=False, preserve_rng_state=False, **options
-                )
+                with set_checkpoint_early_stop(False):  # the error that stops it would hold on to what it passed
+                    result, both = checkpoint(
+                        forward, how, *arguments, use_reentrant=False, preserve_rng_state=False, **options
+                    )
             else:
                 result, both = forward(how, *arguments, **options)
             if both is not None:
