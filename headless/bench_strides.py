@@ -61,7 +61,7 @@ def moves(pack: str, shape: Shape) -> tuple[float, float]:
         model = model_of(shape, torch.float32)
         for name, value in model.diffusion_model.named_parameters():
             if value.ndim < 2:
-                value.data.fill_(float("norm" in name and not name.endswith("bias")))
+                value.data.fill_(float(not name.endswith("bias")))
             else:
                 value.data.normal_(0, value[0].numel() ** -0.5, generator=generator)
         for buffer in model.diffusion_model.buffers():

@@ -88,7 +88,7 @@ class ComfyDenoiser:
                     prepare(control, x.detach(), level)
             self.ready = True
         control_networks = [] if control is None else networks(control, level)
-        family, read = self.family, self._read(condition, x, layers, control_networks, through_control)
+        family, read = self.family, self._read(condition, x, sigma, layers, control_networks, through_control)
         if family is None:
             raise stranger(self.guider.model_patcher)
         expected = family.expected(read)
@@ -116,14 +116,15 @@ class ComfyDenoiser:
             raise SedicError(self._unreached(layers))
         return [self._of_prompt(one, condition, scale) for one in maps]
 
-    def _read(self, condition: dict[str, Any], x: Tensor, layers: Sequence[str], controls: list[Any], through: bool
-              ) -> Read:  # fmt: skip
+    def _read(self, condition: dict[str, Any], x: Tensor, sigma: Tensor, layers: Sequence[str], controls: list[Any],
+              through: bool) -> Read:  # fmt: skip
         """What a guided pass with this conditioning reads."""
         text, prompt = condition["cross_attn"], self.words.prompt
         place = self.words.place(text)
         columns = None if prompt is None or place is None else tuple(place.offset + token for token in prompt.tokens)
         return Read(
-            self.network, controls, controls if through else (), layers, (x.shape[-2], x.shape[-1]), text.shape[1],
+            self.network, controls, controls if through else (), layers, (x.shape[-2], x.shape[-1]), sigma,
+            text.shape[1],
             columns, "ref_latents" in condition.get("model_conds", {}), self.checkpoint,
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ import comfy.model_management
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from ....sedic.errors import SedicError
 from ....sedic.restoration.denoiser import AttentionMap
@@ -151,9 +151,10 @@ class Joint(ABC):
             options = {name: dict(o) if isinstance(o, dict) else o for name, o in options.items()}
             how: dict[str, Any] = {}
             if read.checkpoint:
-                result, both = checkpoint(
-                    forward, how, *arguments, use_reentrant=False, preserve_rng_state=False, **options
-                )
+                with set_checkpoint_early_stop(False):  # the error that stops it would hold on to what it passed
+                    result, both = checkpoint(
+                        forward, how, *arguments, use_reentrant=False, preserve_rng_state=False, **options
+                    )
             else:
                 result, both = forward(how, *arguments, **options)
             if both is not None:
@@ -191,7 +192,7 @@ def _grid(read: Read) -> tuple[int, int]:
 
 def _heads_first(tokens: Tensor, heads: int, split: bool) -> Tensor:
     """The first picture's, heads,L,d: of B,heads,L,d where they are split already, else of B,L,heads·d."""
-    return (tokens[0] if split else tokens[0].unflatten(-1, (heads, -1)).transpose(0, 1)).float()
+    return tokens[0] if split else tokens[0].unflatten(-1, (heads, -1)).transpose(0, 1)
 
 
 def _bias(mask: Any, rows: slice) -> Tensor | None:
@@ -213,7 +214,7 @@ def attention_to(query: Tensor, key: Tensor, rows: slice, columns: Sequence[int]
     :data:`AT_ONCE` are held.
 
     Args:
-        query, key: (heads, L, d), float32.
+        query, key: (heads, L, d); the products are float32.
         rows: the queries that are wanted, M of them.
         columns: the keys, K of them.
         bias: added to the products, (heads or 1, M or 1, L).
@@ -225,7 +226,7 @@ def attention_to(query: Tensor, key: Tensor, rows: slice, columns: Sequence[int]
     scale = query.shape[-1] ** -0.5
 
     def weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor:
-        products = query @ key.transpose(-1, -2) * scale  # heads,m,L
+        products = query.float() @ key.float().transpose(-1, -2) * scale  # heads,m,L
         if bias is not None:
             products = products + bias
         return (products.index_select(-1, wanted) - products.logsumexp(-1, keepdim=True)).exp()

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from ....sedic.restoration.denoiser import AttentionMap
 
@@ -32,7 +32,7 @@ class Read:
         network: the MODEL's.
         controls: networks of the ControlNets that act; ``through``: those of them that gradients go through.
         layers: some of the library's names, see :data:`~sedic.restoration.settings.ATTENTION_LAYERS`.
-        latent: (h, w).
+        latent: (h, w); ``sigma``: its noise level.
         text: tokens of the conditioning.
         columns: positions among them whose attention is wanted; None: all.
         references: whether the conditioning brings pictures of its own, which stand behind the latent's.
@@ -44,6 +44,7 @@ class Read:
     through: Sequence[nn.Module]
     layers: Sequence[str]
     latent: tuple[int, int]
+    sigma: Tensor
     text: int
     columns: tuple[int, ...] | None = None
     references: bool = False
@@ -56,7 +57,8 @@ class Family(Protocol):
     Attributes:
         name: as people call it.
         stride: by which η is multiplied, so that η = 40 moves a latent as far, relative to its norm, as 40 moves that
-            of Stable Diffusion; 1 there.
+            of Stable Diffusion; 1 there. Measured on random models of a quarter of the true width, by
+            ``python -m headless.bench_strides``: on true weights nobody has measured it yet.
         tokenizers: the sets of names that the family's CLIPs call their tokenizers by.
     """
 

@@ -49,7 +49,8 @@ class UNet:
         modules = [*own, *unet_layers(read.network, read.layers)]
         if not modules:
             raise SedicError(
-                "No ControlNet with cross-attention acts at this noise level; read other layers, or widen its range."
+                f"No ControlNet with cross-attention acts at sigma {read.sigma.item():.3g}; read other layers, or "
+                "widen its range."
             )
         return modules
 
