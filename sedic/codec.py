@@ -313,8 +313,8 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
         # Convolutions on the processor read cells whole: a sixth quicker in the autoencoder.
         layout = torch.channels_last if torch.device(device).type == "cpu" else torch.preserve_format
         parts = {part: embedded.load(part).to(device, memory_format=layout) for part in embedded.PARTS}
-        how = {"prediction": embedded.PREDICTION, "latent_condition": True, "where": "embedded"}
-        models = DiffusersModels(**parts, tokenizer=embedded.tokenizer(), **how)
+        models = DiffusersModels(**parts, tokenizer=embedded.tokenizer(), prediction=embedded.PREDICTION,
+                                 latent_condition=True, where="embedded")  # fmt: skip
     for path, strength in loras:
         lora.add(models, path, strength)
     return models.in_precision(precision)

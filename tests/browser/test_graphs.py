@@ -12,6 +12,7 @@ import pytest
 from headless.build import GRAPHS
 from headless.comfyui import PACK_NAME, Server
 from headless.graph import read_workflow
+from headless.newer import NODES
 
 from .window import PATIENCE
 
@@ -97,7 +98,11 @@ def test_the_template_browser_shows_the_graphs_and_the_first_press_of_run_ends_w
 
 @pytest.mark.parametrize("name", list(GRAPHS))
 def test_the_window_queues_what_the_client_queues_also_after_saving(page: Any, repository: Path, name: str) -> None:
-    expected = by_titles(read_workflow(repository / "headless" / f"{name}.json"))
+    workflow = read_workflow(repository / "headless" / f"{name}.json")
+    known = page.evaluate("() => Object.keys(LiteGraph.registered_node_types)")
+    if newer := {entry["class_type"] for entry in workflow.values()} & {*NODES} - {*known}:
+        pytest.skip(f"this ComfyUI has no {', '.join(sorted(newer))}")
+    expected = by_titles(workflow)
     open_graph(page, shipped(repository, name))
     assert by_titles(page.evaluate(PROMPT)) == expected
     saved = page.evaluate("() => JSON.parse(JSON.stringify(app.graph.serialize()))")

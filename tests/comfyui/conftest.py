@@ -47,6 +47,14 @@ def pack(comfy: types.ModuleType) -> types.ModuleType:
     return load_pack()
 
 
+@pytest.fixture(autouse=True)
+def sampled_anew(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier test sampled is not remembered: a test that breaks something on purpose would not meet it."""
+    if "pack" in request.fixturenames:
+        remembered = importlib.import_module(f"{request.getfixturevalue('pack').__name__}.nodes.remembered")
+        monkeypatch.setattr(remembered.STAGES, "_kept", type(remembered.STAGES._kept)())
+
+
 @pytest.fixture(scope="session")
 def restore(pack: types.ModuleType) -> types.ModuleType:
     """The pack's `nodes.restore`."""
