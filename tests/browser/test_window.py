@@ -132,7 +132,7 @@ def test_two_pictures_are_compared_by_dragging_and_by_keys(ran: Window) -> None:
     slider.focus()
     ran.page.keyboard.press("End")
     assert above.evaluate("(image) => parseFloat(image.style.clipPath.split(' ')[1])") == 0
-    said.query_selector("select").select_option(label="reference")
+    said.query_selector(".sedic-compare select").select_option(label="reference")
     assert above.get_attribute("alt") == "reference"
 
 

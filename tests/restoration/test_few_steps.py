@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def turbo(tmp_path_factory) -> Path:
                        ("text_encoder_2", transformers.CLIPTextModelWithProjection)):  # fmt: skip
         kind(text).half().save_pretrained(path / part, **half)
     for part in ("tokenizer", "tokenizer_2"):
-        embedded.tokenizer().save_pretrained(path / part)
+        shutil.copytree(embedded.WEIGHTS / "tokenizer", path / part)
     (path / "scheduler").mkdir()
     (path / "scheduler" / "scheduler_config.json").write_text(json.dumps(TURBO | {"prediction_type": "epsilon"}))
     (path / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionXLPipeline"}))
