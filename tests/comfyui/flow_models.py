@@ -165,17 +165,20 @@ def ready(network: torch.nn.Module, spread: float, seed: int) -> torch.nn.Module
     return network.eval()
 
 
+def shape_of(tiny: Tiny) -> dict[str, Any]:
+    """What a network is made with, on the ComfyUI that is there."""
+    import comfy.ldm.flux.model
+
+    newer = tiny.config == "Flux" and "txt_ids_dims" in comfy.ldm.flux.model.FluxParams.__dataclass_fields__
+    return {**tiny.shape, "txt_ids_dims": []} if newer else dict(tiny.shape)
+
+
 def model_of(tiny: Tiny, dtype: torch.dtype = torch.float32) -> Any:
     """A MODEL of ComfyUI's own classes."""
     import comfy.model_patcher
     import comfy.supported_models
 
-    shape = dict(tiny.shape)
-    if shape.get("image_model") == "flux":
-        import comfy.ldm.flux.model
-
-        if "txt_ids_dims" in comfy.ldm.flux.model.FluxParams.__dataclass_fields__:  # newer cores
-            shape["txt_ids_dims"] = []
+    shape = shape_of(tiny)
     config = getattr(comfy.supported_models, tiny.config)({**shape, "dtype": dtype})
     config.manual_cast_dtype = None
     model = config.get_model({}, device=CPU)
@@ -191,7 +194,7 @@ def flow_scene(name: str) -> types.SimpleNamespace:
         model = model_of(tiny)
         control_net = None
         if tiny.control is not None:
-            control_net = tiny.control(tiny.shape)
+            control_net = tiny.control(shape_of(tiny))
             ready(control_net.control_model, tiny.spread, 1)
         image = torch.rand(1, *SIZE, 3, generator=torch.Generator().manual_seed(1))
         mask = torch.zeros(SIZE)
