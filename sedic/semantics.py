@@ -175,6 +175,23 @@ def read_mask(source: Any, size: tuple[int, int] | None = None, what: str = "") 
         raise SemanticsError(str(error)) from error
 
 
+def mask_names(text: str | bytes) -> list[str]:
+    """The mask files that a Semantics JSON names; none where the text is no such thing, which its reader tells."""
+    try:
+        rows = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)["objects"]
+        return [row["mask"] for row in rows if row.get("mask")]
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return []
+
+
+def mask_files(path: Path) -> list[Path]:
+    """Where the masks lie that a Semantics JSON names; none where it cannot be read, as :func:`mask_names`."""
+    try:
+        return [path.parent / name for name in mask_names(path.read_bytes())]
+    except (OSError, TypeError):
+        return []
+
+
 def disjoint(objects: Sequence[SceneObject]) -> tuple[SceneObject, ...]:
     """The objects with masks that do not overlap: a pixel belongs to the earliest object that claims it."""
     taken: np.ndarray | None = None

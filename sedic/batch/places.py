@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 import uuid
@@ -15,6 +14,7 @@ from typing import Any
 
 from .. import output
 from ..errors import SedicError
+from ..semantics import mask_names
 from .manifest import file_sha256, sha256
 
 WHOLE = ("s3", "gcs", "abfs")  # stores whose objects appear whole or not at all
@@ -144,11 +144,9 @@ def brought_here(semantics: Where | None) -> Iterator[Path | None]:
         try:
             text = read(semantics)
             path.write_bytes(text)
-            rows = json.loads(text.decode("utf-8-sig"))["objects"]
-            masks = [row["mask"] for row in rows if row.get("mask")]
-        except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
-            masks = []  # its reader tells what is wrong with it
-        for name in masks:
+        except OSError:
+            text = b""  # its reader tells what is wrong with it
+        for name in mask_names(text):
             if isinstance(name, str) and not os.path.isabs(name) and ".." not in PurePosixPath(name).parts:
                 _bring(Address(f"{posixpath.dirname(semantics)}/{name}"), path.parent / name)
         yield path

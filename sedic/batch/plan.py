@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import unicodedata
 from collections import Counter
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import SedicError
+from ..semantics import mask_files as semantics_masks
 from .manifest import NAME as MANIFEST
 from .places import Where, inside, names
 
@@ -100,14 +100,8 @@ def several(named: Sequence[Where]) -> bool:
 
 
 def mask_files(semantics: Where | None) -> list[Path]:
-    """The mask files that a Semantics JSON names; none where it cannot be read, which its reader tells."""
-    if not isinstance(semantics, Path):
-        return []
-    try:
-        rows = json.loads(semantics.read_text(encoding="utf-8-sig"))["objects"]
-        return [semantics.parent / row["mask"] for row in rows if row.get("mask")]
-    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        return []
+    """The mask files that a Semantics JSON of this machine names."""
+    return semantics_masks(semantics) if isinstance(semantics, Path) else []
 
 
 def _is_pattern(name: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from ..bitstream import SedicFile
 from ..errors import SedicError
 from ..picture import read_picture
-from ..semantics import Limits, Semantics
+from ..semantics import Limits, Semantics, mask_files
 from .protocols import Protocol
 from .scenes import Scene
 
@@ -80,7 +79,7 @@ def originals(folder: Path, protocol: Protocol, words: bool, count: int | None =
     Raises:
         SedicError: no folder, no pictures, or two of one name.
     """
-    masks = {mask for path in folder.glob("*.json") for mask in _masks(path)}
+    masks = {mask for path in folder.glob("*.json") for mask in mask_files(path)}
     paths = [path for path in pictures(folder) if path not in masks]
     if not paths:
         raise SedicError(f"{folder} holds no pictures; name a folder of originals.")
@@ -172,15 +171,6 @@ def _files(folder: Path, endings: Iterable[str]) -> list[Path]:
         raise SedicError(f"{folder} cannot be read ({error.strerror or error}); name a folder.") from error
     endings = set(endings)
     return [path for path in found if path.suffix.lower() in endings]
-
-
-def _masks(path: Path) -> list[Path]:
-    """The mask files that a Semantics JSON names; none where it is no such thing, which its reader tells."""
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8-sig"))["objects"]
-        return [path.parent / row["mask"] for row in rows if row.get("mask")]
-    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        return []
 
 
 def _json(path: Path) -> Path:
