@@ -62,15 +62,14 @@ def euler_ancestral(
     Raises:
         ValueError: there is no source of noise.
     """
-    if noise is None:
-        raise ValueError("euler_ancestral draws noise at every step; give it a noise sampler.")
+    draw = _source(noise, "euler_ancestral")
     denoised = denoise(x, sigma)
     fresh = (sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2) ** 0.5
     fresh = min(sigma_next, fresh)
     below = (sigma_next**2 - fresh**2) ** 0.5
     if below == 0:
         return denoised
-    return x + slope(x, sigma, denoised) * (below - sigma) + noise(sigma, sigma_next) * fresh
+    return x + slope(x, sigma, denoised) * (below - sigma) + draw(sigma, sigma_next) * fresh
 
 
 def heun(
@@ -140,12 +139,7 @@ def lcm(
     Raises:
         ValueError: there is no source of noise.
     """
-    if noise is None:
-        raise ValueError("lcm draws noise at every step; give it a noise sampler.")
-    denoised = denoise(x, sigma)
-    if sigma_next == 0:
-        return denoised
-    return denoised + noise(sigma, sigma_next) * sigma_next
+    return _consistent(denoise, x, sigma, sigma_next, noise, 1.0)
 
 
 def euler_ancestral_flow(
@@ -161,17 +155,16 @@ def euler_ancestral_flow(
     Raises:
         ValueError: there is no source of noise.
     """
-    if noise is None:
-        raise ValueError("euler_ancestral draws noise at every step; give it a noise sampler.")
+    draw = _source(noise, "euler_ancestral")
     denoised = denoise(x, sigma)
     if sigma_next == 0:
         return denoised
-    below = sigma_next * (1 + (sigma_next / sigma - 1) * 1.0)
+    below = sigma_next * (1 + (sigma_next / sigma - 1))
     kept, kept_below = 1 - sigma_next, 1 - below
     fresh = (sigma_next**2 - below**2 * kept**2 / kept_below**2) ** 0.5
     ratio = below / sigma
     x = ratio * x + (1 - ratio) * denoised
-    return (kept / kept_below) * x + noise(sigma, sigma_next) * fresh
+    return (kept / kept_below) * x + draw(sigma, sigma_next) * fresh
 
 
 def lcm_flow(
@@ -187,12 +180,24 @@ def lcm_flow(
     Raises:
         ValueError: there is no source of noise.
     """
-    if noise is None:
-        raise ValueError("lcm draws noise at every step; give it a noise sampler.")
+    return _consistent(denoise, x, sigma, sigma_next, noise, 1.0 - sigma_next)
+
+
+def _consistent(
+    denoise: Denoise, x: Tensor, sigma: Tensor, sigma_next: Tensor, noise: NoiseSampler | None, kept: Tensor | float
+) -> Tensor:
+    """``kept`` of the network's x0, and ``sigma_next`` of fresh noise; x0 itself at the end."""
+    draw = _source(noise, "lcm")
     denoised = denoise(x, sigma)
     if sigma_next == 0:
         return denoised
-    return sigma_next * noise(sigma, sigma_next) + (1.0 - sigma_next) * denoised
+    return draw(sigma, sigma_next) * sigma_next + kept * denoised
+
+
+def _source(noise: NoiseSampler | None, sampler: str) -> NoiseSampler:
+    if noise is None:
+        raise ValueError(f"{sampler} draws noise at every step; give it a noise sampler.")
+    return noise
 
 
 SOLVERS: dict[str, Solver] = {
