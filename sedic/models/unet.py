@@ -99,6 +99,10 @@ class Contracting(nn.Module):
             last = level == len(widths) - 1
             self.down_blocks.append(Level(pairs, time_channels, heads, cross_attention_dim, down=not last))
         self.mid_block = Middle(widths[-1], time_channels, attention_head_dim, cross_attention_dim)
+        # Channels of what :meth:`down` gives.
+        self.skip_widths = [widths[0]]
+        for level, width in enumerate(widths):
+            self.skip_widths += [width] * (layers_per_block + (level < len(widths) - 1))
 
     @property
     def device(self) -> torch.device:
@@ -135,13 +139,9 @@ class UNet(Contracting):
     """
 
     def __init__(self, *, sample_size: int, out_channels: int, up_block_types: Sequence[str], **others) -> None:
-        super().__init__(
-            sample_size=sample_size, out_channels=out_channels, up_block_types=up_block_types, **others
-        )  # fmt: skip
+        super().__init__(sample_size=sample_size, out_channels=out_channels, up_block_types=up_block_types, **others)
         shape, widths = self.config, list(self.config.block_out_channels)
-        skips = [widths[0]]  # channels of what :meth:`down` gives
-        for level, width in enumerate(widths):
-            skips += [width] * (shape.layers_per_block + (level < len(widths) - 1))
+        skips = list(self.skip_widths)
         self.up_blocks: Any = nn.ModuleList()
         below = widths[-1]
         for level, (kind, out) in enumerate(zip(up_block_types, reversed(widths), strict=True)):
@@ -151,9 +151,7 @@ class UNet(Contracting):
                 below = out
             heads = shape.attention_head_dim * kind.startswith("CrossAttn")
             last = level == len(widths) - 1
-            self.up_blocks.append(
-                Level(pairs, 4 * widths[0], heads, shape.cross_attention_dim, up=not last)
-            )  # fmt: skip
+            self.up_blocks.append(Level(pairs, 4 * widths[0], heads, shape.cross_attention_dim, up=not last))
         self.conv_norm_out = nn.GroupNorm(GROUPS, widths[0])
         self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
 
@@ -216,13 +214,10 @@ class ControlNet(Contracting):
             conditioning_channels=conditioning_channels,
             conditioning_embedding_out_channels=conditioning_embedding_out_channels, **others,
         )  # fmt: skip
-        shape, widths = self.config, list(self.config.block_out_channels)
+        widths = list(self.config.block_out_channels)
         (width,) = conditioning_embedding_out_channels
         self.controlnet_cond_embedding = Hint(conditioning_channels, width, widths[0])
-        outs = [widths[0]]
-        for level, channels in enumerate(widths):
-            outs += [channels] * (shape.layers_per_block + (level < len(widths) - 1))
-        self.controlnet_down_blocks = nn.ModuleList([nn.Conv2d(channels, channels, 1) for channels in outs])
+        self.controlnet_down_blocks = nn.ModuleList([nn.Conv2d(width, width, 1) for width in self.skip_widths])
         self.controlnet_mid_block = nn.Conv2d(widths[-1], widths[-1], 1)
         # A new one changes nothing until it is trained (Zhang et al. 2023).
         for layer in (self.controlnet_cond_embedding.conv_out, *self.controlnet_down_blocks, self.controlnet_mid_block):
