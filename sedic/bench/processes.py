@@ -28,12 +28,25 @@ def call(function: Any, environment: Mapping[str, str], **arguments: Any) -> Any
     Raises:
         SedicError: it failed, with the last line that it said.
     """
-    command = [sys.executable, "-c", _PROGRAM, function.__module__, function.__name__]
-    own = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *_paths()])} | dict(environment)
-    done = subprocess.run(command, env=own, input=json.dumps(arguments), capture_output=True, text=True, check=False)
+    words = [_PROGRAM, function.__module__, function.__name__]
+    paths = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *_paths()])}
+    return answer(words, paths | dict(environment), "A process of the measurement failed", json.dumps(arguments))
+
+
+def answer(words: list[str], environment: Mapping[str, str], failed: str, given: str = "",
+           folder: Path | None = None) -> Any:  # fmt: skip
+    """What a program says in its last line, as JSON; ``words`` are its source and what it is given.
+
+    Raises:
+        SedicError: it failed: ``failed``, with the last line that it said.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", *words], cwd=folder, env=os.environ | dict(environment), input=given,
+        capture_output=True, encoding="utf-8", errors="replace", check=False,
+    )  # fmt: skip
     if done.returncode:
         said = (done.stderr.strip() or f"status {done.returncode}").splitlines()[-1]
-        raise SedicError(f"A process of the measurement failed: {said}")
+        raise SedicError(f"{failed}: {said}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -48,21 +61,10 @@ def command(arguments: list[str]) -> tuple[float, float, int]:
     Raises:
         SystemExit: the command failed.
     """
+    from ..batch.work import peak
     from ..cli import main
 
     started = time.monotonic()
     if status := main(arguments):
         sys.exit(status)
-    return time.monotonic() - started, time.process_time(), peak_memory()
-
-
-def peak_memory() -> int:
-    """Most bytes that this process has had in memory."""
-    try:  # the resource module would count what the parent had when it forked, too
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return 1024 * int(status.split("VmHWM:")[1].split()[0])
-    except (OSError, IndexError):
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak * (1 if sys.platform == "darwin" else 1024)
+    return time.monotonic() - started, time.process_time(), peak()

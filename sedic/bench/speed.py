@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +10,7 @@ from pathlib import Path
 from ..demo import PHOTOGRAPH
 from ..errors import SedicError
 from . import pieces
+from .processes import answer
 
 TURNS = 3
 LARGE = 2048  # side of the large picture, the small one mirrored at its edges
@@ -97,11 +94,5 @@ def _parts(image: Path, words: Path, folder: Path, large: int) -> Mapping[str, l
 
 def _seconds(root: Path, arguments: list[str]) -> float:
     source = Path(pieces.__file__).read_text(encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", source, *arguments], cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True, encoding="utf-8", errors="replace", check=False,
-    )  # fmt: skip
-    if done.returncode:
-        said = (done.stderr.strip() or f"status {done.returncode}").splitlines()[-1]
-        raise SedicError(f"{' '.join(arguments[:2])} could not be timed in {root}: {said}")
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    failed = f"{' '.join(arguments[:2])} could not be timed in {root}"
+    return float(answer([source, *arguments], {"PYTHONPATH": str(root)}, failed, folder=root))

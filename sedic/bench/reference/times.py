@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ...batch.work import peak
 from ...picture import read_picture
 from ...reference import codec_by_name
-from ..processes import call, peak_memory
+from ..processes import call
 from .points import PAPERS
 
 SIDES = (512, 1024, 2048, 4096)
@@ -64,7 +65,7 @@ def run(codec: str, models: str | None, picture: str, side: int | None, repeats:
     return {
         "encode": [statistics.median(each[i] for each in encode) for i in range(2)],
         "decode": [statistics.median(each[i] for each in decode) for i in range(2)],
-        "memory": peak_memory(), "size": size, "bytes": len(data),
+        "memory": peak(), "size": size, "bytes": len(data),
     }  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def imported() -> dict[str, Any]:
     """What :func:`importing` answers, for this process."""
     import torch
 
-    return {"memory": peak_memory(), "version": torch.__version__}
+    return {"memory": peak(), "version": torch.__version__}
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
