@@ -13,6 +13,8 @@ from headless.build import GRAPHS
 from headless.comfyui import PACK_NAME, Server
 from headless.graph import read_workflow
 from headless.newer import NODES
+from sedic.demo import PICTURE_NAME
+from tests.comfyui.inputs import small_photograph
 
 from .window import PATIENCE
 
@@ -60,7 +62,7 @@ def by_titles(prompt: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_the_template_browser_shows_the_graphs_and_the_first_press_of_run_ends_well(page: Any) -> None:
+def test_the_template_browser_shows_the_graphs_and_the_first_press_of_run_ends_well(page: Any, server: Server) -> None:
     page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text(PACK_NAME, exact=True).first.click()
     for name in GRAPHS:
@@ -70,14 +72,19 @@ def test_the_template_browser_shows_the_graphs_and_the_first_press_of_run_ends_w
     page.wait_for_function("() => document.querySelector(\"img[alt='sedic_full']\")?.naturalWidth > 100")
     card.click()
     page.wait_for_function("() => app.graph.nodes.some((node) => node.title === 'Restore object 3')")
+    # The example is there, under the name that the graph loads; from now on smaller, as it is the wires that count.
+    example = server.base / "input" / PICTURE_NAME
+    assert example.is_file()
+    small_photograph(server.base).replace(example)
     page.evaluate(
         """() => {
             window.ended = null;
             const end = (event) => (window.ended ??= [event.type, event.detail]);
             for (const kind of ["execution_success", "execution_error", "execution_interrupted"])
                 app.api.addEventListener(kind, end, { once: true });
-            for (const node of app.graph.nodes)  // the embedded models' two steps, smaller: it is the wires that count
-                for (const widget of node.widgets ?? []) if (widget.name === "steps") widget.value = 1;
+            for (const node of app.graph.nodes)
+                for (const widget of node.widgets ?? [])
+                    if (["steps", "updates"].includes(widget.name)) widget.value = 1;
         }"""
     )
     with page.expect_response(lambda answer: answer.url.endswith("/prompt")) as queued:

@@ -16,6 +16,7 @@ from headless.client import Client, ClientError, Progress
 from headless.graph import read_workflow, set_input, title
 from sedic.demo import PHOTOGRAPH
 
+from .inputs import small_photograph
 from .scene import sample
 
 STEPS = 2
@@ -24,12 +25,15 @@ STAGES = {"Sample object 1", "Sample object 2", "Sample object 3", "Restore the 
 
 
 @pytest.fixture
-def graph(client: Client, repository: Path) -> dict:
-    """The shipped graph with two steps a stage."""
+def graph(client: Client, repository: Path, tmp_path: Path) -> dict:
+    """The shipped graph on a small picture, with two steps a stage and an update a step: what runs is asked."""
     graph = read_workflow(repository / "headless" / "sedic_full.json")
+    set_input(graph, f"Original.image={client.upload(small_photograph(tmp_path))}")
     for node in graph.values():
         if "steps" in node["inputs"]:
             node["inputs"]["steps"] = STEPS
+        if "updates" in node["inputs"]:
+            node["inputs"]["updates"] = 1
     return graph
 
 
