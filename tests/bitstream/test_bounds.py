@@ -15,7 +15,8 @@ from .hostile import LARGEST, SLOW, largest, one_corner
 
 DOTS = "." * text.MOST_CHARACTERS
 MOST_WORK = 1_000_000  # microseconds of a core, for a file of 1,000 bytes
-MOST_MEMORY = 100 << 20
+MOST_MEMORY = 50 << 20  # for each of two masks
+TRACED_LONG = (1, 3)  # coders whose masks take ten seconds each where every allocation is followed
 
 
 def read_work(data: bytes) -> tuple[int, StreamReader]:
@@ -70,7 +71,8 @@ def test_what_a_reader_would_give_up_the_writer_refuses():
 
 @pytest.mark.parametrize("mask_coder", sorted(mask.CODERS.names))
 def test_a_small_file_of_the_largest_picture_takes_little_memory(mask_coder):
-    data = largest(masks=2, reference=850, mask_coder=mask_coder)
+    masks = 1 if mask_coder in TRACED_LONG else 2
+    data = largest(masks=masks, reference=850, mask_coder=mask_coder)
     SedicFile.from_bytes(largest(masks=0, mask_coder=mask_coder))  # the models are loaded once
     tracemalloc.start()
     try:
@@ -79,7 +81,7 @@ def test_a_small_file_of_the_largest_picture_takes_little_memory(mask_coder):
         assert file.semantics.to_json()
         assert file.to_bytes() == data
         _, most = tracemalloc.get_traced_memory()
-        assert most < MOST_MEMORY
+        assert most < masks * MOST_MEMORY
         assert file.semantics.objects[0].mask is not None
         _, drawn = tracemalloc.get_traced_memory()
         assert drawn > most + LARGEST[0] * LARGEST[1] / 2, "what is asked for is measured"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import types
+from functools import cache
 
 import torch
 
@@ -12,16 +14,26 @@ from sedic.models.embedded import LATENT_CHANNELS
 PROMPT = "red cup, a glossy red cup with a white rim"
 
 
+@cache
+def texts_of(models):
+    """A CLIP of the pack's ``nodes.models``, which no test changes, and what it makes of two texts."""
+    clip = models.load_clip()
+    return clip, [clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (PROMPT, "blurry")]
+
+
 def embedded_scene(pack):
-    """The embedded models loaded under inference mode, as ComfyUI's executor loads them, and a small scene."""
+    """The embedded models loaded under inference mode, as ComfyUI's executor loads them, and a small scene.
+
+    All of it is new but the CLIP.
+    """
     models = importlib.import_module(f"{pack.__name__}.nodes.models")
     with torch.inference_mode():
-        model, clip = models.load_network(), models.load_clip()
-        vae, control_net = models.load_vae(), models.load_control_net()
+        clip, texts = texts_of(models)
+        positive, negative = copy.deepcopy(texts)
+        model, vae, control_net = models.load_network(), models.load_vae(), models.load_control_net()
         image = torch.rand(1, 128, 64, 3, generator=torch.Generator().manual_seed(1))
         mask = torch.zeros(128, 64)
         mask[32:96, 8:40] = 1
-        positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (PROMPT, "blurry"))
     return types.SimpleNamespace(
         model=model, clip=clip, vae=vae, control_net=control_net, image=image, mask=mask, prompt=PROMPT,
         positive=positive, negative=negative,

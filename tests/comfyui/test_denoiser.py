@@ -10,7 +10,14 @@ from sedic.models.embedded import LATENT_CHANNELS
 from .scene import embedded_scene, guidance, sample, stock
 
 SAMPLERS = ("euler", "euler_ancestral", "heun", "dpm_2", "ddim", "dpmpp_2m", "lcm")
-SCHEDULERS = ("simple", "karras", "normal", "ddim_uniform", "beta")
+# A scheduler gives the node and the stock sampler the same numbers, whatever the solver: two spacings for every solver,
+# and each scheduler for one solver that looks at a step alone and for one that looks further.
+PAIRS = [
+    *((sampler, scheduler) for sampler in SAMPLERS for scheduler in ("simple", "karras")),
+    *((sampler, scheduler) for sampler in ("euler", "dpmpp_2m") for scheduler in ("normal", "ddim_uniform", "beta")),
+    ("heun", "beta"),
+    ("dpm_2", "ddim_uniform"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +26,7 @@ def unguided(pack):
     return embedded_scene(pack)
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(("sampler", "scheduler"), PAIRS)
 def test_without_guidance_and_fusion_the_latent_is_the_stock_samplers_bit_for_bit(
     restore, unguided, sampler, scheduler
 ):
@@ -39,15 +45,6 @@ def test_control_net_plugged_in_is_the_stock_apply_node_bit_for_bit(restore, sta
     plain, _, _ = sample(restore, stage)
     assert torch.equal(latent["samples"], stock(stage, "euler", stage.control_net))
     assert not torch.equal(latent["samples"], plain["samples"])
-
-
-def test_guided_run_leaves_the_users_model_as_it_was(comfy, restore, steering, stage, library):
-    before = stock(stage, "euler", stage.control_net)
-    guided = guidance(library, steering, stage, eta=40.0)
-    latent, _, _ = sample(restore, stage, control_net=stage.control_net, guidance=guided)
-    assert not torch.equal(latent["samples"], before)
-    assert torch.equal(stock(stage, "euler", stage.control_net), before)
-    assert not stage.model.wrappers
 
 
 @pytest.mark.parametrize("sampler", ["euler", "lcm"])

@@ -12,29 +12,26 @@ import pytest
 from PIL import Image
 
 from headless.client import Client, ClientError
-from headless.comfyui import Server as ComfyUI
 from headless.graph import find_node, read_workflow
 from sedic.bitstream import SedicFile
-from tests.comfyui.inputs import upload_inputs
+from tests.understanding.chat_server import GOOD, KEY, completion, failure, serving
+from tests.understanding.small_vlm import llava
+from tests.understanding.test_grounding import folder as small_dino  # noqa: F401
+from tests.understanding.test_segment import folder as small_sam  # noqa: F401
 
-from .chat_server import GOOD, KEY, completion, failure, serving
-from .small_vlm import llava
-from .test_grounding import folder as small_dino  # noqa: F401
-from .test_segment import folder as small_sam  # noqa: F401
+from .inputs import upload_inputs
 
-pytestmark = pytest.mark.comfyui
 SAID = {"objects": [{"name": "red barn", "detail": "by a local model"}], "overall": "a red barn"}
 
 
 @pytest.fixture(scope="module")
-def comfyui(comfyui_path, small_dino, small_sam):  # noqa: F811
-    """A real ComfyUI with the models in its folders."""
-    with ComfyUI(comfyui_path) as running:
-        for kind, folder in (("grounding-dino", small_dino), ("sams", small_sam)):
-            shutil.copytree(folder, running.base / "models" / kind / folder.name)
-        llava(running.base / "models" / "LLM" / "small-llava", json.dumps(SAID))
-        upload_inputs(Client(running.url, timeout=120))
-        yield running
+def comfyui(server, small_dino, small_sam):  # noqa: F811
+    """The server of all tests here, with the models in its folders."""
+    for kind, folder in (("grounding-dino", small_dino), ("sams", small_sam)):
+        shutil.copytree(folder, server.base / "models" / kind / folder.name)
+    llava(server.base / "models" / "LLM" / "small-llava", json.dumps(SAID))
+    upload_inputs(Client(server.url, timeout=120))
+    return server
 
 
 @pytest.fixture(scope="module")
