@@ -215,8 +215,11 @@ class Server:
         command = [sys.executable, "-u", str(self.comfyui / "main.py"), "--cpu", "--listen", "127.0.0.1"]
         command += ["--port", str(port), "--disable-auto-launch", "--disable-api-nodes"]
         command += ["--base-directory", str(self.base), "--database-url", f"sqlite:///{self.base / 'comfyui.db'}"]
-        # Nothing is fetched from a model hub, and no path of this process leads to other modules named `nodes`.
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        environment = dict(os.environ)
+        if named := environment.get("PYTHONPATH"):
+            # ComfyUI's packages may lie there, and other versions of this one; its own folder comes before all of them.
+            environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), named])
+        # Nothing is fetched from a model hub.
         environment |= {"HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8", **threads.environment(environment)}
         with (self.base / "server.log").open("wb") as log:
             self._process = subprocess.Popen(

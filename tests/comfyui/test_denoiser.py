@@ -7,7 +7,7 @@ import torch
 
 from sedic.models.embedded import LATENT_CHANNELS
 
-from .scene import embedded_scene, guidance, sample, stock
+from .scene import STEPS, embedded_scene, guidance, sample, stock
 
 SAMPLERS = ("euler", "euler_ancestral", "heun", "dpm_2", "ddim", "dpmpp_2m", "lcm")
 # A scheduler gives the node and the stock sampler the same numbers, whatever the solver: two spacings for every solver,
@@ -30,8 +30,8 @@ def unguided(pack):
 def test_without_guidance_and_fusion_the_latent_is_the_stock_samplers_bit_for_bit(
     restore, unguided, sampler, scheduler
 ):
-    latent, _, _ = sample(restore, unguided, sampler=sampler, scheduler=scheduler, steps=3)
-    expected = stock(unguided, sampler, scheduler=scheduler, steps=3)
+    latent, _, _ = sample(restore, unguided, sampler=sampler, scheduler=scheduler)
+    expected = stock(unguided, sampler, scheduler=scheduler)
     assert torch.equal(latent["samples"], expected)
     assert expected.std() > 0.1
 
@@ -73,8 +73,8 @@ def test_outside_the_mask_the_previous_trajectory_is_kept(restore, stage, librar
 def test_other_noise_levels_than_the_previous_stage_are_an_error_that_names_both(restore, stage, library):
     _, trajectory, _ = sample(restore, stage)
     fusion = library.fusion.Fusion(stage.mask, trajectory)
-    with pytest.raises(ValueError, match=r"ran 4 steps .* this one 5 steps"):
-        sample(restore, stage, fusion=fusion, steps=5)
+    with pytest.raises(ValueError, match=r"ran 3 steps .* this one 4 steps"):
+        sample(restore, stage, fusion=fusion, steps=4)
 
 
 def test_color_fix_gives_the_image_the_references_colours_and_leaves_the_latent(restore, stage, library):
@@ -112,6 +112,6 @@ def test_sampler_select_in_a_guider_equals_orag_sampler(comfy, restore, steering
         guider.set_conds(stage.positive, stage.negative)
         guider.set_cfg(2.0)
         latent = torch.zeros(1, LATENT_CHANNELS, 16, 8)
-        sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", 4)
+        sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", STEPS)
         noise = comfy.sample.prepare_noise(latent, 3)
         assert torch.equal(guider.sample(noise, latent, sampler, sigmas, seed=3), expected["samples"])

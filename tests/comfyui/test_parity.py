@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,8 +19,8 @@ from sedic.semantics import SceneObject, Semantics
 
 HEIGHT, WIDTH = 120, 184  # no multiples of 64: both ends pad and crop
 SETTINGS = Settings(
-    object_steps=3, overall_steps=4, object_scale=2.5, overall_scale=3.0, seed=5,
-    guidance=GuidanceSettings(t_prime=0.5, updates=2, threshold=0.0),
+    object_steps=2, overall_steps=3, object_scale=2.5, overall_scale=3.0, seed=5,
+    guidance=GuidanceSettings(t_prime=0.6, updates=2, threshold=0.0),
 )  # fmt: skip
 
 
@@ -44,11 +46,14 @@ def semantics() -> Semantics:
     )
 
 
-def with_library(reference, semantics, settings) -> list[np.ndarray]:
+@pytest.fixture(scope="module")
+def with_library(reference, semantics) -> Callable[[Settings], list[np.ndarray]]:
+    """The pictures of diffusers' models by settings; the same are not decoded twice."""
     image = torch.from_numpy(reference).permute(2, 0, 1)[None].float() / 255
     from sedic.restoration.stages import decode
 
-    return [codec.to_pixels(s.image) for s in decode(codec.load_models(), image, semantics, settings)]
+    models = codec.load_models()
+    return cache(lambda settings: [codec.to_pixels(s.image) for s in decode(models, image, semantics, settings)])
 
 
 def with_nodes(pack, reference, semantics, settings) -> list[np.ndarray]:
@@ -106,8 +111,11 @@ def guided(**changes) -> GuidanceSettings:
     "changes",
     [
         {},
-        {"guide": False, "object_scales": (1.0, 4.0)},
-        {"fuse": False, "sampler": "heun", "scheduler": "karras", "guidance": guided(layers=("second up block",))},
+        {"guide": False},
+        {
+            "fuse": False, "sampler": "heun", "scheduler": "karras", "object_scales": (1.0, 4.0),
+            "guidance": guided(layers=("second up block",)),
+        },
         {
             "start": "low frequencies", "condition": "reference", "sampler": "dpm_2", "order": "smallest first",
             "guidance": guided(layers=("middle block", "control net"), reduction="max"),
@@ -120,9 +128,9 @@ def guided(**changes) -> GuidanceSettings:
     ],
     ids=lambda changes: ",".join(changes) or "defaults",
 )  # fmt: skip
-def test_comfyui_and_diffusers_give_the_same_pictures(comfy, pack, reference, semantics, changes):
+def test_comfyui_and_diffusers_give_the_same_pictures(comfy, pack, reference, semantics, with_library, changes):
     settings = replace(SETTINGS, **changes)
-    expected = with_library(reference, semantics, settings)
+    expected = with_library(settings)
     found = with_nodes(pack, reference, semantics, settings)
     assert len(found) == len(expected) == 3
     for a, b in zip(found, expected, strict=True):
@@ -131,8 +139,7 @@ def test_comfyui_and_diffusers_give_the_same_pictures(comfy, pack, reference, se
         assert 10 * math.log10(255**2 / max(error, 1e-9)) >= 45
 
 
-def test_guidance_changes_the_picture(reference, semantics):
+def test_guidance_changes_the_picture(with_library):
     """Otherwise the parity above would hold for guidance that does nothing."""
-    guided = with_library(reference, semantics, SETTINGS)
-    free = with_library(reference, semantics, replace(SETTINGS, guide=False))
+    guided, free = with_library(SETTINGS), with_library(replace(SETTINGS, guide=False))
     assert not np.array_equal(guided[0], free[0])

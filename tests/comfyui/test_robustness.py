@@ -8,7 +8,7 @@ import weakref
 import pytest
 import torch
 
-from .scene import guidance, sample, sample_node, stock
+from .scene import STEPS, guidance, sample, sample_node, stock
 
 
 def networks(stage):
@@ -196,4 +196,4 @@ def test_what_comfyuis_own_node_compiles_is_guided_uncompiled(restore, steering,
     expected, _, _ = sample(restore, stage, guidance=guided)
     found, _, _ = sample(restore, stage, model=model, guidance=guided)
     assert torch.equal(found["samples"], expected["samples"])
-    assert passes == [False] * 4  # one for each of the steps
+    assert passes == [False] * STEPS

@@ -179,6 +179,23 @@ def test_server_that_dies_tells_the_end_of_its_log(tmp_path: Path) -> None:
     assert not server.base.exists()
 
 
+def test_packages_of_a_folder_of_their_own_are_found_behind_this_repository_and_the_core(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, packages = tmp_path / "core", tmp_path / "packages"
+    (core / "comfy").mkdir(parents=True)
+    for module in (core / "nodes.py", packages / "only_there.py", packages / "sedic.py", packages / "nodes.py"):
+        module.parent.mkdir(exist_ok=True)
+        module.touch()
+    names = "nodes", "only_there", "sedic"
+    (core / "main.py").write_text(f"import {', '.join(names)}\n" + "\n".join(f"print({n}.__file__)" for n in names))
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    with pytest.raises(comfyui.ComfyUIError) as ended, comfyui.Server(core):
+        pass
+    found = [core / "nodes.py", packages / "only_there.py", repository / "sedic" / "__init__.py"]
+    assert str(ended.value).splitlines()[-3:] == [str(path) for path in found]
+
+
 def test_linked_pack_outlives_the_server_folder(tmp_path: Path, repository: Path) -> None:
     (tmp_path / "comfy").mkdir()
     (tmp_path / "nodes.py").touch()

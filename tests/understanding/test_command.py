@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -35,15 +32,14 @@ def encode(home, *more):
     return main(["encode", str(PHOTOGRAPH), "--endpoint", "home", "-o", str(home / "x.sedic"), *map(str, more)])
 
 
-def test_a_photo_becomes_a_file_with_words_masks_and_no_key(server, home, repository, small_dino, small_sam):  # noqa: F811
-    command = [sys.executable, "-m", "sedic", "encode", str(PHOTOGRAPH), "--endpoint", "home", "-o", "x.sedic"]
-    command += ["--detector", str(small_dino), "--segmenter", str(small_sam)]
+def test_a_photo_becomes_a_file_with_words_masks_and_no_key(server, home, capfd, small_dino, small_sam):  # noqa: F811
+    models = ["--detector", small_dino, "--segmenter", small_sam]
     # The models are random: with these thresholds they find something everywhere.
-    command += ["--box-threshold", "0", "--text-threshold", "0", "--several", "best"]
-    environment = {**os.environ, "PYTHONPATH": str(repository)}
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("x.sedic: ")
+    models += ["--box-threshold", 0, "--text-threshold", 0, "--several", "best"]
+    status = encode(home, *models)
+    said = capfd.readouterr()
+    assert status == 0, said.err
+    assert said.out.startswith(f"{home / 'x.sedic'}: ")
     file = SedicFile.read(home / "x.sedic")
     assert file.semantics.overall == GOOD["overall"]
     assert [o.name for o in file.semantics.objects if o.mask is not None]
@@ -52,7 +48,7 @@ def test_a_photo_becomes_a_file_with_words_masks_and_no_key(server, home, reposi
     assert len(kept) == 1
     for path in [home / "x.sedic", *kept]:
         assert KEY.encode() not in path.read_bytes()
-    assert KEY not in done.stdout + done.stderr
+    assert KEY not in said.out + said.err
 
 
 def test_the_same_photo_again_costs_nothing_unless_asked_again(server, home, capsys):

@@ -111,6 +111,7 @@ def encode(out: Path, autoencoder: Path, workers: int = 2) -> None:
     path, count = out / "crops.npy", 8
     crops = np.load(path, mmap_mode="r")
     starts, latents = range(0, len(crops), count), []
+    workers = min(workers, len(starts))  # each loads PyTorch
     with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         made = pool.map(_references, repeat(path), starts, repeat(count))
         for start, references in tqdm(zip(starts, made, strict=True), "encoding pictures", len(starts)):
