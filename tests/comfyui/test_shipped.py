@@ -20,6 +20,8 @@ from sedic.demo import PHOTOGRAPH, SEMANTICS
 from sedic.metrics.bits import spent
 from sedic.semantics import Semantics
 
+from .inputs import small_photograph
+
 
 def quick(repository: Path, name: str) -> dict:
     """A shipped graph in API form with two steps a stage."""
@@ -35,6 +37,21 @@ def made(client: Client, repository: Path, tmp_path_factory: pytest.TempPathFact
     """The folder of what the full graph makes of the demo's photograph."""
     folder = tmp_path_factory.mktemp("made")
     demo.fetch(client, client.run(quick(repository, "sedic_full")), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small photograph on the server: what graphs have in common does not depend on the size."""
+    return client.upload(small_photograph(tmp_path_factory.mktemp("small")))
+
+
+@pytest.fixture(scope="module")
+def made_small(client: Client, repository: Path, small: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As :func:`made`, of the small photograph."""
+    folder, graph = tmp_path_factory.mktemp("made"), quick(repository, "sedic_full")
+    set_input(graph, f"Original.image={small}")
+    demo.fetch(client, client.run(graph), folder)
     return folder
 
 
@@ -106,16 +123,18 @@ def test_contact_sheet_and_bill_add_up(made: Path) -> None:
 
 
 def test_encode_and_decode_graphs_give_what_the_full_one_gives(
-    client: Client, repository: Path, made: Path, tmp_path: Path
+    client: Client, repository: Path, small: str, made_small: Path, tmp_path: Path
 ) -> None:
-    encoded = client.run(quick(repository, "sedic_encode"))
+    graph = quick(repository, "sedic_encode")
+    set_input(graph, f"Original.image={small}")
+    encoded = client.run(graph)
     path = client.download(output_of(encoded, FILE_TITLE), tmp_path / "again.sedic")
-    assert path.read_bytes() == (made / demo.FILE_NAME).read_bytes()
+    assert path.read_bytes() == (made_small / demo.FILE_NAME).read_bytes()
     graph = quick(repository, "sedic_decode")
     set_input(graph, f"Load Bitstream.file={client.upload(path)}")
     decoded = client.run(graph)
     final = client.download(output_of(decoded, "Final picture"), tmp_path / "final.png")
-    with Image.open(final) as one, Image.open(made / PICTURES["Final picture"]) as other:
+    with Image.open(final) as one, Image.open(made_small / PICTURES["Final picture"]) as other:
         assert np.array_equal(np.asarray(one), np.asarray(other))
 
 
@@ -125,11 +144,13 @@ def output_of(run: Run, title: str) -> Output:
     return output
 
 
-def test_cut_file_gives_the_stages_that_arrived(client: Client, repository: Path, made: Path, tmp_path: Path) -> None:
-    whole = SedicFile.read(made / demo.FILE_NAME)
+def test_cut_file_gives_the_stages_that_arrived(
+    client: Client, repository: Path, made_small: Path, tmp_path: Path
+) -> None:
+    whole = SedicFile.read(made_small / demo.FILE_NAME)
     arrived = sum(section.bytes for section in whole.sections[:-1])
     path = tmp_path / "cut.sedic"
-    path.write_bytes((made / demo.FILE_NAME).read_bytes()[: arrived + 3])
+    path.write_bytes((made_small / demo.FILE_NAME).read_bytes()[: arrived + 3])
     graph = quick(repository, "sedic_decode")
     set_input(graph, f"Load Bitstream.file={client.upload(path)}")
     run = client.run(graph)
