@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 import sedic.bitstream
 from sedic.bitstream import BitstreamError, Hints, SedicFile, mask, stream, text
 from sedic.bitstream.header import crc8
-from sedic.bitstream.mask import MaskChoice
 from sedic.bitstream.sections import frame, unframe
 from sedic.semantics import SceneObject, Semantics, read_mask
 
@@ -264,9 +263,8 @@ def test_header_and_framing_take_at_most_24_bytes_with_three_objects(shared_data
     for path in sorted((shared_data / "kodak").glob("kodim??.json")):
         words = json.loads(path.read_text(encoding="utf-8"))
         objects = [SceneObject(o["name"], o["detail"], read_mask(path.parent / o["mask"])) for o in words["objects"]]
-        height, width = objects[0].mask.shape
-        words = Semantics(words["overall"], objects)
-        file = SedicFile(width, height, 1, 40, bytes(890), words, mask_choice=MaskChoice(8))  # no search for cells
+        size, semantics = objects[0].mask.shape[::-1], Semantics(words["overall"], objects)
+        file = SedicFile(*size, 1, 40, bytes(890), semantics, mask_choice=mask.MaskChoice(8))  # no search for cells
         assert len(objects) == 3
         assert framing(file) <= 24
 
