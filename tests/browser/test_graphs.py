@@ -39,10 +39,10 @@ def page(server: Server, browser: Any) -> Iterator[Any]:
     context.close()
 
 
-def open_graph(page: Any, graph: dict[str, Any], drawn: bool = False) -> None:
-    """Opens a graph as the template browser does; ``drawn``: and waits until its nodes have the sizes they keep."""
+def open_graph(page: Any, graph: dict[str, Any]) -> None:
+    """Opens a graph as the template browser does."""
     page.evaluate("graph => app.loadGraphData(graph, true, true, 'tried', { openSource: 'template' })", graph)
-    page.wait_for_timeout(500 if drawn else 100)
+    page.wait_for_timeout(500)
 
 
 def shipped(repository: Path, name: str) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def test_bypassing_the_sampler_alone_leaves_the_next_stage_its_picture(page: Any
 
 @pytest.mark.parametrize("name", list(GRAPHS))
 def test_nodes_do_not_grow_over_one_another(page: Any, repository: Path, name: str) -> None:
-    open_graph(page, shipped(repository, name), drawn=True)
+    open_graph(page, shipped(repository, name))
     boxes = page.evaluate("() => app.graph.nodes.map((node) => [node.title, ...node.pos, ...node.size].map((v) => v))")
     for place, (title, x, y, wide, high) in enumerate(boxes):
         for other, other_x, other_y, other_wide, other_high in boxes[place + 1 :]:
