@@ -189,6 +189,7 @@ def test_tables_say_worse_only_where_the_interval_does(tmp_path):
     text = "\n".join(tables.main(Measured(todo)))
     assert "| 0.900 | 0.535 | -0.365" in text
     assert "480 windows" in text
+    assert "SSIMULACRA2 8 of 8" in text
     assert not list(tables.contents(Measured(todo)))
 
 
