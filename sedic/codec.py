@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EMBEDDED_SETTINGS = {
     "object_steps": 2, "overall_steps": 1, "object_scale": 1.0, "overall_scale": 1.0, "working_size": 1024,
-    "color_fix": True, "detail": 0.65,
+    "color_fix": True, "detail": 0.7,
 }  # fmt: skip
 """What suits the embedded models: taught to restore in one or two steps, colours put right behind each stage and two
 thirds kept of what they paint (docs/embedded.md); too little trained for classifier-free guidance; small enough to see
