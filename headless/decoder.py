@@ -49,6 +49,7 @@ def decoder(
         "seed": parts["seed"],
         "reference": reference["image"],
         "color_fix": settings.color_fix,
+        "detail": settings.detail,
         "sampler": settings.sampler,
         "scheduler": settings.scheduler,
         "working_size": settings.working_size,

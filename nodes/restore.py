@@ -75,6 +75,13 @@ def color_fix_input() -> Any:
                             "model's colours drift away from.")  # fmt: skip
 
 
+def detail_input() -> Any:
+    """The widget that says how much of what a stage paints is kept."""
+    return advanced(io.Float.Input("detail", default=DEFAULTS.detail, min=0.0, max=1.0, step=0.05, optional=True,
+                            tooltip="With color_fix: how much is kept of the fine structure that the model paints. 1: "
+                            "all of it; less where it paints grain and mesh; 0: the reference alone."))  # fmt: skip
+
+
 def colors_of(reference: Tensor | None, color_fix: bool, image: Tensor) -> Tensor | None:
     """The picture whose colours a stage keeps, if it does.
 
@@ -135,6 +142,7 @@ class ORAGSampler(io.ComfyNode):
                                "so.")),
                 io.Image.Input("reference", optional=True, tooltip="Needed for color_fix only."),
                 color_fix_input(),
+                detail_input(),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The restored latent."),
@@ -148,7 +156,7 @@ class ORAGSampler(io.ComfyNode):
                 cfg: float, sampler: str, scheduler: str, strength: float, stage: int, control_net: Any = None,
                 guidance: Guidance | None = None, fusion: Fusion | None = None, working_size: int = 0,
                 checkpointing: bool = False, if_unguidable: str = UNGUIDABLE[0], reference: Tensor | None = None,
-                color_fix: bool = DEFAULTS.color_fix) -> io.NodeOutput:  # fmt: skip
+                color_fix: bool = DEFAULTS.color_fix, detail: float = DEFAULTS.detail) -> io.NodeOutput:  # fmt: skip
         sampling = Sampling(seed, stage, steps, cfg, sampler, scheduler, strength)
         handling = Handling(working_size, checkpointing, if_unguidable == "go on", pictures=len(image))
         colors = colors_of(reference, color_fix, image)
@@ -162,6 +170,7 @@ class ORAGSampler(io.ComfyNode):
             latent, trajectory, picture = run_stage(
                 model, part.conditioning(positive), part.conditioning(negative), vae, own, sampling, own, control_net,
                 guided, fused, handling=replace(handling, picture=part.index), colors=part.reference(colors),
+                detail=detail,
             )  # fmt: skip
             return {"samples": of_picture(latent, own, vae)}, trajectory, picture
 
@@ -197,6 +206,7 @@ class GlobalRestore(io.ComfyNode):
                                tooltip="Of the start noised picture: how much noise; at 1 nothing of it is left."),
                 working_size_input(),
                 color_fix_input(),
+                detail_input(),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The restored picture, of the image's size."),
@@ -208,7 +218,8 @@ class GlobalRestore(io.ComfyNode):
     def execute(cls, model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, seed: int, steps: int,
                 cfg: float, sampler: str, scheduler: str, strength: float, condition: str, start: str,
                 control_net: Any = None, reference: Tensor | None = None, start_strength: float = DEFAULTS.strength,
-                working_size: int = 0, color_fix: bool = DEFAULTS.color_fix) -> io.NodeOutput:  # fmt: skip
+                working_size: int = 0, color_fix: bool = DEFAULTS.color_fix,
+                detail: float = DEFAULTS.detail) -> io.NodeOutput:  # fmt: skip
         hint = image if condition == "progressive" else reference
         if hint is None:
             raise SedicError('The condition "reference" needs the reference; plug it in or choose "progressive".')
@@ -222,7 +233,8 @@ class GlobalRestore(io.ComfyNode):
             latent, _, picture = run_stage(
                 model, part.conditioning(positive), part.conditioning(negative), vae, part.of(image, "pictures"),
                 sampling, part.of(hint, "references"), control_net, around=AROUND[start],
-                handling=replace(handling, picture=part.index), colors=part.reference(colors), keep=False,
+                handling=replace(handling, picture=part.index), colors=part.reference(colors), detail=detail,
+                keep=False,
             )  # fmt: skip
             latents.append(of_picture(latent, image, vae))
             pictures.append(picture)

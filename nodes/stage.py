@@ -82,11 +82,12 @@ class Handling:
 def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, sampling: Sampling, hint: Tensor,
               control_net: Any = None, guidance: Guidance | None = None, fusion: Fusion | None = None,
               around: Any = None, handling: Handling | None = None, colors: Tensor | None = None,
-              **loop: Any) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
+              detail: float = 1.0, **loop: Any) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
     """One stage of one picture, sampled unless it was on the same inputs; (latent, trajectory, picture of its size).
 
     ``around`` makes the latent around which the noise lies from the picture's (None: 0, pure noise); ``colors`` is the
-    IMAGE of its size whose coarse colours the result gets; ``loop`` goes to :func:`~sedic.restoration.stages.restore`.
+    IMAGE of its size whose coarse colours the result gets, with the share ``detail`` of what is finer; ``loop`` goes to
+    :func:`~sedic.restoration.stages.restore`.
 
     Raises:
         SedicError: the model cannot be guided, or memory is full; says what to do.
@@ -97,7 +98,7 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
         "model": model, "positive": positive, "negative": negative, "vae": vae, "image": image, "sampling": sampling,
         "hint": hint, "control_net": control_net, "guidance": guidance, "fusion": fusion, "around": around,
         "size": handling.working_size, "checkpointing": handling.checkpointing, "go on": handling.go_on,
-        "colors": colors, "loop": loop, "sigmas": sigmas, "solver": solver_named(sampling.sampler),
+        "colors": colors, "detail": detail, "loop": loop, "sigmas": sigmas, "solver": solver_named(sampling.sampler),
         # What somebody may put in the place of, for everybody:
         "attention": comfy.ldm.modules.attention.optimized_attention, "energy": equations.energy_of,
     }  # fmt: skip
@@ -105,7 +106,7 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
     def sample() -> Restored:
         own = replace(handling, notes=[])
         results = sample_stage(model, positive, negative, vae, image, sampling, sigmas, hint, control_net, guidance,
-                               fusion, around, own, colors, **loop)  # fmt: skip
+                               fusion, around, own, colors, detail, **loop)  # fmt: skip
         return Restored(*results, tuple(own.notes))
 
     restored = STAGES.restored(inputs, sample)
@@ -115,7 +116,7 @@ def run_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor,
 
 def sample_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tensor, sampling: Sampling,
                  sigmas: Tensor, hint: Tensor, control_net: Any, guidance: Guidance | None, fusion: Fusion | None,
-                 around: Any, handling: Handling, colors: Tensor | None, **loop: Any,
+                 around: Any, handling: Handling, colors: Tensor | None, detail: float, **loop: Any,
                  ) -> tuple[Tensor, Trajectory, Tensor]:  # fmt: skip
     """:func:`run_stage` on these noise levels, sampled in any case."""
     size = handling.working_size or native_size(model)
@@ -182,7 +183,7 @@ def sample_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tens
     restored = vae.decode(samples)
     restored = restored.reshape(-1, *restored.shape[-3:])[:, :height, :width]  # a video's VAE gives frames
     if colors is not None:
-        fixed = fix_colors(restored.movedim(-1, 1), colors[..., :3].movedim(-1, 1))
+        fixed = fix_colors(restored.movedim(-1, 1), colors[..., :3].movedim(-1, 1), detail)
         restored = fixed.movedim(1, -1).clamp(0, 1)
     return samples, kept, restored
 

@@ -74,6 +74,11 @@ def add_switches(parser: argparse.ArgumentParser) -> None:
         "--color-fix", action=argparse.BooleanOptionalAction,
         help="put every stage's coarse colours back to the reference's; default: for the embedded models",
     )  # fmt: skip
+    stages.add_argument(
+        "--detail", type=float, metavar="SHARE",
+        help="kept, with --color-fix, of what a stage paints finer than those colours, 0 to 1; default: "
+        f"{plain.detail:g}, and less for the embedded models",
+    )  # fmt: skip
     stages.add_argument("--seed", type=int, metavar="N", help="of the noise, 0 or more; default: the file's")
 
     guidance = parser.add_argument_group("attention guidance (Eqs. 2 and 3)")
@@ -131,7 +136,7 @@ def settings_from(options: argparse.Namespace, settings: Settings) -> Settings:
     if options.no_control_gradient:
         guidance["through_control"] = False
     same = ("object_steps", "overall_steps", "negative", "sampler", "scheduler", "strength", "seed", "soft_edge",
-            "working_size", "color_fix")  # fmt: skip
+            "working_size", "color_fix", "detail")  # fmt: skip
     quick = {name: max(1, round(PREVIEW * getattr(settings, name))) for name in ("object_steps", "overall_steps")}
     chosen: dict[str, Any] = quick if options.preview else {}
     chosen |= _given(options, overall_cfg="overall_scale", **{name: name for name in same})

@@ -120,6 +120,8 @@ class Settings:
         strength: of ``noised picture``, in (0, 1]: 1 keeps nothing of the picture.
         color_fix: whether every stage's picture gets the reference's coarse colours back, see :mod:`.color_fix`; the
             paper does not.
+        detail: share in [0, 1] of the structure that a stage paints finer than those colours that is kept, where
+            ``color_fix`` is on: 1 keeps it all, 0 the reference alone.
         working_size: longest side in pixels that the network sees at once, a multiple of 64; what is beyond it is
             restored in overlapping tiles. 0: the model's own.
 
@@ -148,6 +150,7 @@ class Settings:
     strength: float = 0.6
     working_size: int = 0
     color_fix: bool = False
+    detail: float = 1.0
 
     def __post_init__(self) -> None:
         solver_named(self.sampler)
@@ -166,6 +169,8 @@ class Settings:
                 raise SedicError(f"The scale of classifier-free guidance is {scale}; give a number, say 3.5.")
         if not 0 < self.strength <= 1:
             raise SedicError(f"The strength {self.strength} is out of range; it lies above 0 and is at most 1.")
+        if not 0 <= self.detail <= 1:
+            raise SedicError(f"The share of detail that is kept is {self.detail}; it must be 0 to 1.")
         if self.soft_edge < 0:
             raise SedicError(f"The soft edge {self.soft_edge} is negative; give a number of latent cells, or 0.")
         if self.working_size < 0 or self.working_size % 64:

@@ -172,7 +172,7 @@ def decode(
 
     def to_picture(trajectory: Trajectory) -> Tensor:
         image = models.decode(trajectory.latents[-1])[..., :height, :width]
-        return fix_colors(image, reference).clamp(0, 1) if settings.color_fix else image
+        return fix_colors(image, reference, settings.detail).clamp(0, 1) if settings.color_fix else image
 
     stages = [(place, j, o) for place, (j, o) in enumerate(in_order(semantics.objects, settings.order), 1)
               if o.mask is not None and o.mask.any()]  # fmt: skip

@@ -167,6 +167,7 @@ def row(distance: float, **more: object) -> dict[str, object]:
     random = np.random.default_rng(int(distance * 1000))
     figures = {
         "key": "", "donor": "", "bytes": 300, "pixels": 49152, "psnr": 20 + distance, "ms_ssim": 0.7,
+        "ssimulacra2": -50 - distance,
         "distance": distance, "windows": random.normal(distance, 1, (60, 120)), "patches": random.normal(size=(60, 36)),
     }  # fmt: skip
     return figures | more
@@ -188,6 +189,7 @@ def test_tables_say_worse_only_where_the_interval_does(tmp_path):
     text = "\n".join(tables.main(Measured(todo)))
     assert "| 0.900 | 0.535 | -0.365" in text
     assert "480 windows" in text
+    assert "SSIMULACRA2 8 of 8" in text
     assert not list(tables.contents(Measured(todo)))
 
 

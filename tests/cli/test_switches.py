@@ -25,13 +25,14 @@ def test_every_option_reaches_its_setting():
         "--object-steps 3 --overall-steps 4 --object-cfg 2 5 4 --overall-cfg 6 --negative ugly --sampler dpmpp_2m "
         "--scheduler karras --order largest-first --condition reference --start noised-picture --strength 0.5 --seed 9 "
         "--working-size 512 --eta 30 --t-prime 0.5 --updates 2 --threshold 0.1 --layers middle-block second-up-block "
-        "--no-control-gradient --color-fix --energy max --tokens content-words --soft-edge 2"
+        "--no-control-gradient --color-fix --detail 0.4 --energy max --tokens content-words --soft-edge 2"
     )
     assert made(*line.split()) == Settings(
         object_steps=3, overall_steps=4, object_scales=(2.0, 5.0), object_scale=4.0, overall_scale=6.0,
         negative="ugly", sampler="dpmpp_2m", scheduler="karras", order="largest first", condition="reference",
         start="noised picture", strength=0.5, seed=9, working_size=512, tokens="content words", soft_edge=2,
         color_fix=True,
+        detail=0.4,
         guidance=GuidanceSettings(
             eta=30.0, t_prime=0.5, updates=2, threshold=0.1, layers=("middle block", "second up block"),
             through_control=False, reduction="max",

@@ -213,8 +213,9 @@ def behind_a_stage(scene: Any, given: dict[str, Any]) -> dict[str, Any]:
     return {"fusion": scene.fusion(scene.mask, scene.before)}
 
 
-def color_fixed(value: float) -> Change:
-    return lambda scene, given: {"color_fix": True, "reference": torch.full((1, 128, 64, 3), value)}
+def color_fixed(value: float, detail: float = 1.0) -> Change:
+    reference = torch.full((1, 128, 64, 3), value)
+    return lambda scene, given: {"color_fix": True, "reference": reference, "detail": detail}
 
 
 SAMPLING = {"cfg": 3.0, "steps": 2, "sampler": "ddim", "scheduler": "karras", "seed": 4, "stage": 1}
@@ -227,6 +228,7 @@ THOUGHTS = [
     Thought("a pixel of the picture", one_pixel),
     Thought("working_size", to(working_size=64)),
     Thought("colours", color_fixed(0.4), color_fixed(0.5)),
+    Thought("detail", color_fixed(0.4, 0.5), color_fixed(0.4)),
     Thought("VAE", another_vae),
     Thought("checkpoint", another_checkpoint),
     Thought("precision of the weights", halved, another_checkpoint),

@@ -73,7 +73,8 @@ def with_nodes(pack, reference, semantics, settings) -> list[np.ndarray]:
         shared = {"model": model, "negative": negative, "vae": vae, "seed": settings.seed, "sampler": settings.sampler,
                   "scheduler": settings.scheduler, "strength": 1.0, "control_net": control_net,
                   "working_size": settings.working_size, "reference": image,
-                  "color_fix": settings.color_fix}  # fmt: skip
+                  "color_fix": settings.color_fix,
+                  "detail": settings.detail}  # fmt: skip
         pictures = []
         for j in range(1, 4):  # the third object is not there
             mask, prompt, name = steering.SemanticObject.execute(semantics, j, settings.order).result
@@ -124,7 +125,10 @@ def guided(**changes) -> GuidanceSettings:
             "start": "noised picture", "strength": 0.5, "sampler": "dpmpp_2m", "soft_edge": 2,
             "tokens": "content words", "guidance": guided(through_control=False, reduction="sum", eta=10.0),
         },
-        {"working_size": 128, "color_fix": True, "sampler": "ddim", "tokens": "chosen words", "words": ("polished",)},
+        {
+            "working_size": 128, "color_fix": True, "detail": 0.6, "sampler": "ddim", "tokens": "chosen words",
+            "words": ("polished",),
+        },
     ],
     ids=lambda changes: ",".join(changes) or "defaults",
 )  # fmt: skip

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
-from sedic.restoration.color_fix import coarse, fix_colors
+from sedic.restoration.color_fix import LEVELS, POWERS, fix_colors, smoothed
+
+
+def coarse(image):
+    *_, last = smoothed(image)
+    return last
 
 
 def test_a_tint_goes_and_fine_structure_stays():
@@ -34,3 +41,18 @@ def test_what_is_coarse_has_the_spread_that_is_told():
 @pytest.mark.parametrize("size", [(1, 1), (16, 70)])
 def test_borders_are_repeated_at_any_size(size):
     torch.testing.assert_close(coarse(torch.full((2, 3, *size), 0.7)), torch.full((2, 3, *size), 0.7))
+
+
+@pytest.mark.parametrize("detail", [0.0, 0.3, 0.65])
+def test_of_each_level_the_share_of_detail_to_its_power_is_kept(detail):
+    reference, painted = torch.rand(2, 1, 3, 48, 40, generator=torch.Generator().manual_seed(2)).double()
+    levels = [painted - reference, *smoothed(painted - reference)]
+    bands = [finer - coarser for finer, coarser in pairwise(levels)]
+    expected = reference + sum(detail**power * band for power, band in zip(POWERS, bands, strict=True))
+    torch.testing.assert_close(fix_colors(painted, reference, detail), expected)
+    assert len(bands) == LEVELS
+
+
+def test_no_detail_is_the_reference():
+    reference, painted = torch.rand(2, 1, 3, 24, 24, generator=torch.Generator().manual_seed(3)).double()
+    torch.testing.assert_close(fix_colors(painted, reference, 0.0), reference)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from sedic.errors import SedicError
 from sedic.restoration import stages
-from sedic.restoration.color_fix import coarse, fix_colors
+from sedic.restoration.color_fix import fix_colors, smoothed
 from sedic.restoration.denoiser import variance_exploding
 from sedic.restoration.fusion import Trajectory
 from sedic.restoration.guidance import GuidanceSettings
@@ -118,10 +119,20 @@ def test_color_fix_holds_every_stage_to_the_references_colours():
     for fixed, drifted in zip(made, plain, strict=True):
         assert fixed.image.min() >= 0
         assert fixed.image.max() <= 1
-        off, before = (coarse(stage.image - picture()).abs().max() for stage in (fixed, drifted))
+        off, before = ([*smoothed(stage.image - picture())][-1].abs().max() for stage in (fixed, drifted))
         assert off < before / 2
     first = fix_colors(plain[0].image, picture()).clamp(0, 1)
     assert torch.equal(made[0].image, first)
+
+
+def test_detail_holds_every_stage_to_what_the_reference_shows():
+    _, made = run(scene(2), replace(FEW, color_fix=True, detail=0.5))
+    _, plain = run(scene(2), replace(FEW, color_fix=True))
+    assert torch.equal(made[0].image, fix_colors(run(scene(2))[1][0].image, picture(), 0.5).clamp(0, 1))
+    for held, free in zip(made, plain, strict=True):
+        assert (held.image - picture()).square().mean() < (free.image - picture()).square().mean() / 2
+    with pytest.raises(SedicError, match="0 to 1"):
+        Settings(detail=1.5)
 
 
 # Sizes

@@ -62,7 +62,7 @@ def measured(models: Any, scene: energy.Scene, settings: Settings, distance: Cal
 
     def picture(latent: Tensor) -> np.ndarray:
         image = models.decode(latent)[..., :height, :width]
-        return to_pixels(fix_colors(image, scene.reference) if settings.color_fix else image)
+        return to_pixels(fix_colors(image, scene.reference, settings.detail) if settings.color_fix else image)
 
     def figures(stage: energy.ObjectStage, choice: Choice) -> list[float]:
         seen: list[float] = []

@@ -16,7 +16,7 @@ from .. import energy
 from . import few
 
 ENERGY, AUTOENCODER, FEW = "energy", "autoencoder", "few steps"
-METRICS = ("psnr", "ms_ssim", "distance", "frechet", "kernel", "natural")
+METRICS = ("psnr", "ms_ssim", "ssimulacra2", "distance", "frechet", "kernel", "natural")
 """What the bench takes of every picture."""
 
 

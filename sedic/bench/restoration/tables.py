@@ -35,17 +35,21 @@ def main(measured: Measured) -> Iterator[str]:
     yield ""
     yield "| | reference | final | final − reference, 95% | change |"
     yield "|---|---|---|---|---|"
-    for key in ("distance", "psnr", "ms_ssim"):
+    for key in ("ssimulacra2", "distance", "psnr", "ms_ssim"):
         yield _compared(key, references, finals)
+    seen, before = values(finals, "ssimulacra2"), values(references, "ssimulacra2")
+    footnotes = [
+        "",
+        f"By SSIMULACRA2 {np.sum(seen >= before)} of {len(rows)} pictures are as near as their references.",
+    ]
     windows = sum(len(r["windows"]) for r in originals)
     if windows <= 2 * FEATURES:
-        yield ""
-        yield f"{windows} windows are too few for distances between sets; measure more pictures."
+        yield from (*footnotes, f"{windows} windows are too few for distances between sets; measure more pictures.")
         return
     own = naturalness(np.concatenate([r["patches"] for r in originals]))
     for key, more in (("frechet", ""), ("kernel", ""), ("natural", f" (originals: {own:.2f})")):
         yield _pair(METRICS[key].label + more, [of_set(METRICS[key], originals, some) for some in (references, finals)])
-    yield ""
+    yield from footnotes
     yield (
         f"Fréchet and kernel distance: {windows} windows of {WINDOW} pixels, {FEATURES} features; ± is the jackknife's "
         "standard error over pictures."
@@ -162,7 +166,7 @@ def _change(before: Sequence[Kept], after: Sequence[Kept], name: str) -> str:
 def _compared(key: str, before: Sequence[Kept], after: Sequence[Kept]) -> str:
     metric, change = METRICS[key], paired(before, after, key)
     means = [values(some, key).mean() for some in (before, after)]
-    share = "" if key == "psnr" else f"{100 * (means[1] / means[0] - 1):+.0f}%"
+    share = "" if key in ("psnr", "ssimulacra2") else f"{100 * (means[1] / means[0] - 1):+.0f}%"
     difference = "" if change is None else told(change, metric.digits, signed=True)
     return f"| {metric.label} | {means[0]:.{metric.digits}f} | {means[1]:.{metric.digits}f} | {difference} | {share} |"
 
