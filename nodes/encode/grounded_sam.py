@@ -119,6 +119,7 @@ class GroundedSAM(io.ComfyNode):
                     "bounding_boxes",
                     optional=True,
                     tooltip="Boxes of ComfyUI's own nodes in the objects' order, for objects without a line in boxes.",
+                    extra_dict={"forceInput": True},  # newer windows would draw a box of their own, and send it
                 ),
             ],
             outputs=[
