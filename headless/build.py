@@ -61,8 +61,10 @@ def full(family: Family) -> Callable[[Graph], None]:
         graph.note("\n\n".join([HABITS, ABLATION, family.advice]), column=2, foot=True)
         made = encoder(graph)
         load, final = decoder(graph, family, made.save["file"], column=3)
+        # Below the models where they are one node, else below the pictures, where there is more room.
+        column = 4 if family is families.EMBEDDED else 6
         graph.add(
-            "SEDIC_QualityReport", "Quality Report", column=4, group="Decode", shows="comparison",
+            "SEDIC_QualityReport", "Quality Report", column=column, group="Decode", shows="comparison",
             original=made.original["IMAGE"], decoded=final["image"], bitstream=load["bitstream"],
         )  # fmt: skip
 
