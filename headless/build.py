@@ -125,7 +125,8 @@ def decode_app(graph: Graph) -> None:
     graph.note(OWN_FILE, column=0)
     load, _ = decoder(graph, families.EMBEDDED, FILE_NAME, column=0)
     shown = [node for node in graph.nodes if node.title in (REFERENCE_TITLE, FINAL_TITLE)]
-    graph.app = ({(load.id, "file"): "file"}, shown)
+    # The pack's own list of files with its button to send one, which is no input of the node.
+    graph.app = ({(load.id, "file"): "file", (load.id, "files"): ""}, shown)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ def drawing(graph: Graph) -> dict[str, Any]:
 
     drawn = {node.id: draw(node, places[node.id], order) for order, node in enumerate(outer)}
     for (number, widget), called in graph.app[0].items():
-        drawn[number]["inputs"][slot_of(drawn[number], widget)]["label"] = called
+        if called:
+            drawn[number]["inputs"][slot_of(drawn[number], widget)]["label"] = called
     drawn |= {sub.number: sub.node(places[sub.number], len(outer) + place) for place, sub in enumerate(subgraphs)}
     links: list[list[Any]] = []
     for wire in [*wires(outer, drawn), *_border(graph, subgraphs, drawn)]:
