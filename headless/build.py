@@ -61,8 +61,10 @@ def full(family: Family) -> Callable[[Graph], None]:
         graph.note("\n\n".join([HABITS, ABLATION, family.advice]), column=2, foot=True)
         made = encoder(graph)
         load, final = decoder(graph, family, made.save["file"], column=3)
+        # Below the models where they are one node, else below the pictures, where there is more room.
+        column = 4 if family is families.EMBEDDED else 6
         graph.add(
-            "SEDIC_QualityReport", "Quality Report", column=4, group="Decode", shows="comparison",
+            "SEDIC_QualityReport", "Quality Report", column=column, group="Decode", shows="comparison",
             original=made.original["IMAGE"], decoded=final["image"], bitstream=load["bitstream"],
         )  # fmt: skip
 
@@ -123,7 +125,8 @@ def decode_app(graph: Graph) -> None:
     graph.note(OWN_FILE, column=0)
     load, _ = decoder(graph, families.EMBEDDED, FILE_NAME, column=0)
     shown = [node for node in graph.nodes if node.title in (REFERENCE_TITLE, FINAL_TITLE)]
-    graph.app = ({(load.id, "file"): "file"}, shown)
+    # The pack's own list of files with its button to send one, which is no input of the node.
+    graph.app = ({(load.id, "file"): "file", (load.id, "files"): ""}, shown)
 
 
 @dataclass(frozen=True)

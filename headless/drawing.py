@@ -36,7 +36,8 @@ def drawing(graph: Graph) -> dict[str, Any]:
 
     drawn = {node.id: draw(node, places[node.id], order) for order, node in enumerate(outer)}
     for (number, widget), called in graph.app[0].items():
-        drawn[number]["inputs"][slot_of(drawn[number], widget)]["label"] = called
+        if called:
+            drawn[number]["inputs"][slot_of(drawn[number], widget)]["label"] = called
     drawn |= {sub.number: sub.node(places[sub.number], len(outer) + place) for place, sub in enumerate(subgraphs)}
     links: list[list[Any]] = []
     for wire in [*wires(outer, drawn), *_border(graph, subgraphs, drawn)]:
@@ -102,7 +103,7 @@ def _frames(boxes: list[tuple[int, int, int, str]], places: dict[int, Place]) ->
     """A frame around each group's nodes; all as high as the highest."""
     names = [*dict.fromkeys(group for *_, group in boxes if group)]
     tops = [places[number][1] for _, number, _, _ in boxes]
-    bottom = max((places[number][1] + high for _, number, high, _ in boxes), default=0)
+    bottom = max((places[number][1] + high - TITLE for _, number, high, _ in boxes), default=0)
     frames = []
     for number, name in enumerate(names):
         columns = [places[box[1]][0] for box in boxes if box[3] == name]
@@ -135,7 +136,7 @@ def _note(number: int, position: Place, text: str) -> dict[str, Any]:
 
 def _view(groups: list[dict[str, Any]], places: dict[int, Place], heights: dict[int, int]) -> dict[str, Any]:
     """Scale and offset at which all of the graph is seen on a usual screen."""
-    boxes = [(x, y, x + WIDTH, y + heights[number]) for number, (x, y) in places.items()]
+    boxes = [(x, y, x + WIDTH, y + heights[number] - TITLE) for number, (x, y) in places.items()]
     boxes += [(x, y, x + wide, y + high) for x, y, wide, high in (group["bounding"] for group in groups)]
     left, top = (min(box[axis] for box in boxes) for axis in (0, 1))
     wide, high = max(box[2] for box in boxes) - left, max(box[3] for box in boxes) - top

@@ -12,11 +12,13 @@ from typing import Any
 
 from .forms import Link, Node, default_of, is_widget
 
-# Sizes in the window's pixels: a title bar, a slot, a widget, a text box, what a node shows inside itself.
+# Sizes in the window's pixels: a title bar, a slot, a widget, a text box, what a node shows inside itself; what the
+# rows around them take, and the least of a node with a widget. Both in Nodes 2.0, which is the roomier one.
 TITLE, SLOT, WIDGET, TEXT_BOX = 30, 20, 24, 84
 ROOM = {"": 0, "picture": 210, "line": 60, "text": 100, "files": 140, "comparison": 340}
+AROUND, LEAST = 46, 110
 # Narrow, as the window opens a template at three quarters of the screen, and hides all words below a scale of 0.571.
-WIDTH, GAP = 214, 22
+WIDTH, GAP, ROW_GAP = 214, 22, 6
 
 Place = tuple[int, int]
 
@@ -31,14 +33,15 @@ class Wire:
 
 
 def height(node: Node) -> int:
-    """How tall a node is drawn."""
+    """How tall a node is drawn, its title included."""
     declared = node.declared()
     widgets = {name: options for name, (kind, options, _) in declared.items() if is_widget(kind, options)}
     slots = max(len(declared) - len(widgets), len(node.info["output"]))
     typed = [name for name, options in widgets.items() if options.get("multiline") and not wired(node, name)]
     boxes = TEXT_BOX * len(typed) + WIDGET * (len(widgets) - len(typed))
     boxes += WIDGET * (uploads(node) + sum(bool(options.get("control_after_generate")) for options in widgets.values()))
-    return TITLE + SLOT * slots + boxes + ROOM[node.shows] + 16
+    body = SLOT * slots + boxes + ROOM[node.shows] + AROUND
+    return TITLE + max(body, LEAST if widgets else 0)
 
 
 def wired(node: Node, name: str) -> bool:
@@ -52,13 +55,13 @@ def uploads(node: Node) -> bool:
 
 
 def stacked(boxes: Iterable[tuple[int, int, int]], left: int = 0) -> dict[int, Place]:
-    """Places of (column, id, height), below one another in their columns."""
+    """Places of (column, id, height), below one another in their columns; a place is that below a node's title."""
     bottoms: dict[int, int] = {}
     places = {}
     for column, number, high in boxes:
         y = bottoms.get(column, 0)
         places[number] = (left + column * (WIDTH + GAP), y)
-        bottoms[column] = y + high + GAP
+        bottoms[column] = y + high + ROW_GAP
     return places
 
 
@@ -83,7 +86,7 @@ def draw(node: Node, position: Place, order: int) -> dict[str, Any]:
         "id": node.id,
         "type": node.kind,
         "pos": list(position),
-        "size": [WIDTH, height(node)],
+        "size": [WIDTH, height(node) - TITLE],
         "flags": {},
         "order": order,
         "mode": 0,

@@ -8,9 +8,10 @@ from typing import Any
 
 from .forms import Graph, Link, Node, is_widget
 from .graph import GraphError
-from .litegraph import SLOT, TITLE, WIDGET, WIDTH, Place, attach, draw, height, slot_of, stacked, wires
+from .litegraph import AROUND, SLOT, TITLE, WIDGET, WIDTH, Place, attach, draw, height, slot_of, stacked, wires
 
 INPUT_NODE, OUTPUT_NODE = -10, -20  # litegraph's ids of a subgraph's own two ends
+ENTER = 16  # what the row to open it takes more in Nodes 2.0
 NAMES = uuid.UUID("5ed1c000-0000-4000-8000-000000000000")  # the space of the subgraphs' ids
 
 
@@ -78,7 +79,7 @@ class Subgraph:
         """How tall its node is drawn."""
         slots = sum(not port.widget for port in self.inputs)
         widgets = len(self.exposed) + len(self.inputs) - slots
-        return TITLE + SLOT * max(slots, len(self.outputs)) + WIDGET * widgets + 16
+        return TITLE + SLOT * max(slots, len(self.outputs)) + WIDGET * widgets + AROUND + ENTER
 
     def node(self, position: Place, order: int) -> dict[str, Any]:
         """The node that stands for it, its wires still missing."""
@@ -86,7 +87,7 @@ class Subgraph:
             "id": self.number,
             "type": self.id,
             "pos": list(position),
-            "size": [WIDTH, self.height()],
+            "size": [WIDTH, self.height() - TITLE],
             "flags": {},
             "order": order,
             "mode": 0,

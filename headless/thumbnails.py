@@ -1,7 +1,7 @@
-"""Draws what the template browser shows of each graph: ``python -m headless.thumbnails out``.
+"""Draws what the template browser shows of each graph, and the README's sheet: ``python -m headless.thumbnails out``.
 
 ``out`` holds what ``python run.py demo`` left. ComfyUI's browser has no place for a pack's titles and sentences, so
-they stand on the pictures, ``workflows/*.jpg``.
+they stand on the pictures, ``workflows/*.jpg``. The sheet is the demo's, ``docs/contact_sheet.jpg``, as wide as a page.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from sedic.demo import FILE, PARTS, PHOTOGRAPH, SEMANTICS, painted, part
+from sedic.metrics.sheet import QUALITY, save_jpeg
 
 from .build import GRAPHS, PICTURES
 from .comfyui import ROOT
+from .demo import SHEET_NAME
 
 SIDE, TEXT_HEIGHT, MARGIN = 400, 150, 16
+SHEET_WIDTH = 1500
 BACKGROUND, INK = "#1f2124", "#f2f2f2"
-QUALITY = 85
 
 
 def main() -> int:
@@ -30,14 +32,20 @@ def main() -> int:
     folder = parser.parse_args().folder
     try:
         shown = {name: halves(name, folder) for name in GRAPHS}
+        with Image.open(folder / SHEET_NAME) as opened:
+            sheet = opened.convert("RGB")
     except OSError as error:
         print(f"{error}; run `python run.py demo` first, and name its folder.", file=sys.stderr)
         return 1
     for name, pictures in shown.items():
         template = GRAPHS[name]
         path = ROOT / "workflows" / f"{name}.jpg"
-        card(pictures, template.title, template.sentence).save(path, quality=QUALITY, optimize=True)
+        card(pictures, template.title, template.sentence).save(path, quality=QUALITY, optimize=True, progressive=True)
         print(path.relative_to(ROOT), path.stat().st_size)
+    height = round(sheet.height * SHEET_WIDTH / sheet.width)
+    path = ROOT / "docs" / "contact_sheet.jpg"
+    save_jpeg(sheet.resize((SHEET_WIDTH, height), Image.Resampling.LANCZOS), path)
+    print(path.relative_to(ROOT), path.stat().st_size)
     return 0
 
 

@@ -82,7 +82,7 @@ class ReferenceDecode(io.ComfyNode):
             search_aliases=("decompress", "codec"),
             display_name="Reference Decode (SEDIC)",
             category="SEDIC/decode",
-            description="The blurred picture that the restoration starts from, at the original's size.",
+            description="Shows the blurred picture that the restoration starts from, at the original's size.",
             inputs=[ReferenceSocket.Input("reference", tooltip="From Unpack Bitstream or Reference Encode.")],
             outputs=[io.Image.Output(display_name="image", tooltip="The reference, of the original's size.")],
         )
@@ -107,23 +107,25 @@ class PackBitstream(io.ComfyNode):
                 ReferenceSocket.Input("reference", tooltip="From Reference Encode."),
                 SemanticsSocket.Input("semantics", tooltip="Words and masks, from Grounded SAM."),
                 io.Int.Input("seed", default=0, min=0, max=2**31, control_after_generate=False,
-                             tooltip="Of the decoder's noise; 0 costs no byte."),
+                             tooltip="The seed of the decoder's noise. It travels in the file; 0 costs no byte."),
                 io.Float.Input("target_bpp", default=0.0, min=0.0, max=24.0, step=0.001, round=0.0001, optional=True,
-                               tooltip="Most bits per pixel of the whole file: objects and words that bring least are "
-                               "left out. 0 takes everything as it is."),
+                               tooltip="How many bits per pixel the whole file may take: objects and words that "
+                                       "bring least are left out. 0: everything is taken as it is."),
                 io.Combo.Input("preset", options=[AS_WIRED, *PRESETS], default=AS_WIRED, optional=True,
-                               tooltip="Limits of objects and words: the paper's operating points."),
+                               tooltip="Limits objects and words as at one of the paper's two operating points. as "
+                                       "wired: no limits."),
                 io.Image.Input("image", optional=True,
-                               tooltip="The picture: with target_bpp, its reference is encoded again to fit."),
+                               tooltip="The picture, for target_bpp: its reference is then encoded again so that the "
+                                       "file fits."),
                 advanced(
                     io.Int.Input("mask_cell", default=0, min=0, max=64, optional=True,
-                                 tooltip="Pixels of a cell of the masks' grid, nearly; 0 takes what its bits are "
-                                 "worth."),
+                                 tooltip="How coarse the masks are: about how many pixels a cell has. 0: as fine as "
+                                         "is worth its bits."),
                 ),
                 advanced(
                     io.Boolean.Input("smooth_masks", default=False, optional=True,
-                                     tooltip="Flips cells at the masks' edges where that saves bits; leave it off for "
-                                     "masks that you painted."),
+                                     tooltip="Simplifies the masks' edges where that saves bits; leave it off for "
+                                             "masks that you painted."),
                 ),
             ],
             outputs=[
@@ -231,7 +233,8 @@ class LoadBitstream(io.ComfyNode):
             "arrived.",
             inputs=[
                 io.String.Input("file", default="picture.sedic",
-                                tooltip="Name in the input folder; with ' [output]' behind it, in the output folder."),
+                                tooltip="The file's name in the input folder; with ' [output]' behind it, in the "
+                                        "output folder."),
             ],
             outputs=[BitstreamSocket.Output(display_name="bitstream", tooltip="Wire it to Unpack Bitstream.")],
         )  # fmt: skip
@@ -271,13 +274,16 @@ class UnpackBitstream(io.ComfyNode):
             says=True,
             display_name="Unpack Bitstream (SEDIC)",
             category="SEDIC/file",
-            description="The reference, the words and masks, and the seed of a file.",
+            description="Takes a file apart: its reference, its words and masks, its seed.",
             inputs=[BitstreamSocket.Input("bitstream", tooltip="From Load Bitstream.")],
             outputs=[
                 ReferenceSocket.Output(display_name="reference", tooltip="Wire it to Reference Decode."),
                 SemanticsSocket.Output(display_name="semantics", tooltip="Wire it to Semantic Object."),
-                io.String.Output(display_name="overall", tooltip="Text_all; wire it to CLIP Text Encode."),
-                io.Int.Output(display_name="seed", tooltip="Of the decoder's noise."),
+                io.String.Output(
+                    display_name="overall",
+                    tooltip="The description of the whole (Text_all); wire it to CLIP Text Encode.",
+                ),
+                io.Int.Output(display_name="seed", tooltip="The seed of the decoder's noise; wire it to all samplers."),
             ],
         )
 

@@ -32,14 +32,21 @@ class QualityReport(io.ComfyNode):
             says=True,
             display_name="Quality Report (SEDIC)",
             category="SEDIC/measure",
-            description="PSNR and MS-SSIM against the original, and the file's bits; drag over the picture to compare.",
+            description="Measures PSNR and MS-SSIM against the original and counts the file's bits; drag over the "
+            "picture to compare.",
             is_output_node=True,
             is_input_list=True,
             inputs=[
                 io.Image.Input("original", tooltip="The picture before encoding."),
                 io.Image.Input("decoded", tooltip="What came back; it must have the original's size."),
-                BitstreamSocket.Input("bitstream", optional=True, tooltip="Adds bytes and bits per pixel."),
-                io.Image.Input("reference", optional=True, tooltip="To compare the decoded picture with, too."),
+                BitstreamSocket.Input(
+                    "bitstream", optional=True, tooltip="The file; adds its bytes and bits per pixel to the report."
+                ),
+                io.Image.Input(
+                    "reference",
+                    optional=True,
+                    tooltip="The reference's picture: a second one to compare the decoded picture with.",
+                ),
             ],
             outputs=[io.String.Output(display_name="report", tooltip="The figures as JSON.", is_output_list=True)],
         )

@@ -35,14 +35,17 @@ def sampling_inputs(steps: int, cfg: float) -> list[Any]:
     """The widgets of :class:`Sampling`, in the order in which both nodes have them."""
     return [
         io.Int.Input("seed", default=0, min=0, max=2**31, control_after_generate=False,
-                     tooltip="The file's seed; with the stage's number it gives the noise."),
-        io.Int.Input("steps", default=steps, min=1, max=1000, tooltip="Steps of the solver."),
-        io.Float.Input("cfg", default=cfg, min=1.0, max=30.0, step=0.1, tooltip="Classifier-free guidance scale."),
+                     tooltip="The file's seed. Together with the stage's number it decides the noise."),
+        io.Int.Input("steps", default=steps, min=1, max=1000, tooltip="How many steps are sampled; more take longer."),
+        io.Float.Input("cfg", default=cfg, min=1.0, max=30.0, step=0.1, tooltip="How closely the words are followed "
+                                                                                "(classifier-free guidance scale)."),
         io.Combo.Input("sampler", options=list(SOLVERS), default=DEFAULTS.sampler,
-                       tooltip="Solvers whose single steps are exact, so that the stage can be guided between them."),
+                       tooltip="The sampler. Guidance works between its steps, so only samplers are offered whose "
+                               "steps can be taken one at a time."),
         io.Combo.Input("scheduler", options=comfy.samplers.SCHEDULER_NAMES, default=DEFAULTS.scheduler,
-                       tooltip="Spacing of the noise levels; stages that are fused need equal ones."),
-        io.Float.Input("strength", default=1.0, min=0.0, max=10.0, step=0.01, tooltip="Strength of control_net."),
+                       tooltip="How the noise levels are spaced. Choose the same in all object stages: only equal "
+                               "levels can be fused."),
+        io.Float.Input("strength", default=1.0, min=0.0, max=10.0, step=0.01, tooltip="How much control_net counts."),
     ]  # fmt: skip
 
 
@@ -71,8 +74,8 @@ def working_size_input() -> Any:
 def color_fix_input() -> Any:
     """The widget that holds a stage to the reference's colours."""
     return io.Boolean.Input("color_fix", default=DEFAULTS.color_fix, optional=True,
-                            tooltip="What is coarser than about 32 pixels is taken from the reference again, which the "
-                            "model's colours drift away from.")  # fmt: skip
+                            tooltip="Takes the colours (all that is coarser than about 32 pixels) from the reference "
+                                    "again, since a model's colours drift.")  # fmt: skip
 
 
 def detail_input() -> Any:
@@ -103,7 +106,8 @@ def colors_of(reference: Tensor | None, color_fix: bool, image: Tensor) -> Tenso
 def checkpointing_input() -> Any:
     """The widget that trades time for memory."""
     return advanced(io.Boolean.Input("checkpointing", default=False, optional=True,
-                            tooltip="Guided updates take a fifth less memory and a third more time."))  # fmt: skip
+                            tooltip="Saves a fifth of the memory that guided updates take, for a third more "
+                            "time."))  # fmt: skip
 
 
 def shown(handling: Handling) -> Any:
@@ -122,31 +126,36 @@ class ORAGSampler(io.ComfyNode):
             says=True,
             display_name="ORAG Sampler (SEDIC)",
             category="SEDIC/decode",
-            description="Restores one object (Algorithm 1, lines 2 to 12). With guidance and fusion unplugged it is "
-            "ComfyUI's own sampler, bit for bit.",
+            description="Restores one object from its words, inside its mask (Algorithm 1, lines 2 to 12). With "
+                        "guidance and fusion unplugged it is ComfyUI's own sampler, bit for bit.",
             inputs=[
                 *model_inputs(),
                 *sampling_inputs(DEFAULTS.object_steps, DEFAULTS.object_scale),
                 io.Int.Input("stage", default=1, min=0, max=254,
-                             tooltip="The object's number j; seed + stage seeds the noise."),
+                             tooltip="The object's number (j): 1 in the first stage, 2 in the second. It gives each "
+                                     "stage noise of its own."),
                 io.ControlNet.Input("control_net", optional=True,
-                                    tooltip="Applied to the picture restored so far. Unplugged: the conditioning is "
-                                    "used as it is."),
-                GuidanceSocket.Input("guidance", optional=True, tooltip="Unplugged: no guidance (Eq. 3)."),
-                FusionSocket.Input("fusion", optional=True, tooltip="Unplugged: no fusion (Eq. 4)."),
+                                    tooltip="A ControlNet, which is shown the picture restored so far. Unplugged: "
+                                            "positive and negative are used as they are."),
+                GuidanceSocket.Input("guidance", optional=True, tooltip="From Attention Guidance: holds the object "
+                                                                        "inside its mask (Eq. 3). Unplugged: no "
+                                                                        "guidance."),
+                FusionSocket.Input("fusion", optional=True, tooltip="From Latent Mask Fuse: keeps what is outside "
+                                                                    "the mask (Eq. 4). Unplugged: no fusion."),
                 working_size_input(),
                 checkpointing_input(),
                 advanced(io.Combo.Input("if_unguidable", options=list(UNGUIDABLE), default=UNGUIDABLE[0], optional=True,
-                               tooltip="A model that has no gradient (quantised arithmetic, foreign compilers) or "
-                               "whose attention is not known: stop with an error, or go on without guidance and say "
-                               "so.")),
+                               tooltip="What to do where guidance cannot work: the model has no gradient (quantised "
+                                       "arithmetic, foreign compilers), or its attention is not known. stop: an "
+                                       "error that says why. go on: restore without guidance, and say so.")),
                 io.Image.Input("reference", optional=True, tooltip="Needed for color_fix only."),
                 color_fix_input(),
                 detail_input(),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The restored latent."),
-                TrajectorySocket.Output(display_name="trajectory", tooltip="Its latents at every noise level."),
+                TrajectorySocket.Output(display_name="trajectory", tooltip="Its latents at every noise level, for "
+                                                                           "the next Latent Mask Fuse."),
                 io.Image.Output(display_name="image", tooltip="The picture with this object restored."),
             ],
         )  # fmt: skip
@@ -189,21 +198,27 @@ class GlobalRestore(io.ComfyNode):
             says=True,
             display_name="Global Restore (SEDIC)",
             category="SEDIC/decode",
-            description="Restores the whole picture with the overall text (Algorithm 1, lines 13 to 19).",
+            description="The last stage: restores the whole picture with the overall text (Algorithm 1, lines 13 to "
+                        "19).",
             inputs=[
                 *model_inputs(),
                 *sampling_inputs(DEFAULTS.overall_steps, DEFAULTS.overall_scale),
                 io.Combo.Input("condition", options=list(CONDITIONS), default=DEFAULTS.condition,
-                               tooltip="progressive: the picture restored so far, as in the paper; reference: the "
-                               "reference, as in the authors' released code."),
+                               tooltip="What the ControlNet is shown. progressive: the picture restored so far, as "
+                                       "in the paper. reference: the reference, as in the authors' released code."),
                 io.Combo.Input("start", options=list(STARTS), default=DEFAULTS.start,
-                               tooltip="noise, as in the paper; low frequencies of the picture restored so far, as in "
-                               "the authors' released code; noised picture: that picture itself, with noise."),
+                               tooltip="What the stage starts from. noise: noise alone, as in the paper. low "
+                                       "frequencies: noise around the coarse part of the picture restored so far, as "
+                                       "in the authors' released code. noised picture: that picture itself, with "
+                                       "noise."),
                 io.ControlNet.Input("control_net", optional=True,
-                                    tooltip="Applied to the condition. Unplugged: the conditioning is used as it is."),
-                io.Image.Input("reference", optional=True, tooltip="For the condition reference, and for color_fix."),
+                                    tooltip="A ControlNet, which is shown the condition. Unplugged: positive and "
+                                            "negative are used as they are."),
+                io.Image.Input("reference", optional=True, tooltip="The reference's picture; needed for the "
+                                                                   "condition reference and for color_fix."),
                 io.Float.Input("start_strength", default=DEFAULTS.strength, min=0.05, max=1.0, step=0.05, optional=True,
-                               tooltip="Of the start noised picture: how much noise; at 1 nothing of it is left."),
+                               tooltip="For the start noised picture: how much noise is added; at 1 nothing of the "
+                                       "picture is left."),
                 working_size_input(),
                 color_fix_input(),
                 detail_input(),
@@ -258,13 +273,18 @@ class ORAGSamplerSelect(io.ComfyNode):
             search_aliases=("custom sampler",),
             display_name="ORAG Sampler Select (SEDIC)",
             category="SEDIC/decode",
-            description="The step loop of ORAG Sampler as a SAMPLER for SamplerCustomAdvanced. Guidance needs a MODEL "
-            "that came through it.",
+            description="ORAG Sampler's loop over the steps, as a SAMPLER for SamplerCustomAdvanced. For guidance, "
+                        "the MODEL goes through this node, too.",
             inputs=[
-                io.Model.Input("model", tooltip="Prepared for gradients; wire the output on to the guider."),
-                io.Combo.Input("sampler", options=list(SOLVERS), default=DEFAULTS.sampler, tooltip="The solver."),
-                GuidanceSocket.Input("guidance", optional=True, tooltip="Unplugged: no guidance (Eq. 3)."),
-                FusionSocket.Input("fusion", optional=True, tooltip="Unplugged: no fusion (Eq. 4)."),
+                io.Model.Input("model", tooltip="The model, which is prepared for guidance here; wire the output on "
+                                                "to the guider."),
+                io.Combo.Input("sampler", options=list(SOLVERS), default=DEFAULTS.sampler, tooltip="The sampler, as "
+                                                                                                   "on ORAG Sampler."),
+                GuidanceSocket.Input("guidance", optional=True, tooltip="From Attention Guidance: holds the object "
+                                                                        "inside its mask (Eq. 3). Unplugged: no "
+                                                                        "guidance."),
+                FusionSocket.Input("fusion", optional=True, tooltip="From Latent Mask Fuse: keeps what is outside "
+                                                                    "the mask (Eq. 4). Unplugged: no fusion."),
                 working_size_input(),
                 checkpointing_input(),
             ],

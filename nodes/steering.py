@@ -33,19 +33,22 @@ class SemanticObject(io.ComfyNode):
             search_aliases=("mask", "pick object"),
             display_name="Semantic Object (SEDIC)",
             category="SEDIC/decode",
-            description="Picks object j: its prompt, name and mask. An object that is not there gives an empty mask, "
-            "and the stage behind it passes its input through.",
+            description="Picks one object of a file: its words, its name and its mask. Where the file has no such "
+                        "object the mask is empty, and the stage behind hands the picture on unchanged.",
             inputs=[
                 SemanticsSocket.Input("semantics", tooltip="From Unpack Bitstream or Grounded SAM."),
-                io.Int.Input("index", default=1, min=1, max=7, tooltip="Which object, j, counted from 1."),
+                io.Int.Input("index", default=1, min=1, max=7, tooltip="Which object (j), counted from 1."),
                 io.Combo.Input("order", options=list(ORDERS), default=ORDERS[0], optional=True,
-                               tooltip="What the index counts along: the file's order, or the sizes of the masks. All "
-                               "Semantic Objects of a file need the same."),
+                               tooltip="How objects are counted: in the file's order, or by the sizes of their "
+                                       "masks. Choose the same in all Semantic Objects of a file."),
             ],
             outputs=[
-                io.Mask.Output(display_name="mask", tooltip="M_j; all 0 without such an object or its mask."),
-                io.String.Output(display_name="prompt", tooltip="Text_d_j with the name in it; for CLIP Text Encode."),
-                io.String.Output(display_name="name", tooltip="Text_n_j; wire it to Attention Guidance."),
+                io.Mask.Output(display_name="mask", tooltip="Where the object is (M_j); all black without such an "
+                                                            "object or its mask."),
+                io.String.Output(display_name="prompt", tooltip="The object's words, the name among them (Text_d_j); "
+                                                                "wire it to CLIP Text Encode."),
+                io.String.Output(display_name="name", tooltip="The object's name (Text_n_j); wire it to Attention "
+                                                              "Guidance."),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],
         )  # fmt: skip
@@ -78,38 +81,47 @@ class AttentionGuidance(io.ComfyNode):
             search_aliases=("layout guidance", "regional prompt"),
             display_name="Attention Guidance (SEDIC)",
             category="SEDIC/decode",
-            description="Moves the latent so that the object's words are painted inside its mask (Eqs. 2 and 3).",
+            description="Makes the model paint the object's words inside its mask, by moving the latent between "
+                        "steps (Eqs. 2 and 3).",
             inputs=[
-                io.Clip.Input("clip", tooltip="The text encoder of positive, in which the prompt is found."),
-                io.String.Input("prompt", force_input=True, tooltip="The very text that this stage is conditioned on."),
-                io.String.Input("name", force_input=True, tooltip="The words in the prompt whose attention is guided."),
-                io.Mask.Input("mask", tooltip="Where the object is, M_j."),
+                io.Clip.Input("clip", tooltip="The text encoder that made positive; by it the sampler finds the "
+                                              "prompt in there."),
+                io.String.Input("prompt", force_input=True, tooltip="The text that this stage's positive was made "
+                                                                    "of, word for word."),
+                io.String.Input("name", force_input=True, tooltip="The words in the prompt that are held inside the "
+                                                                  "mask."),
+                io.Mask.Input("mask", tooltip="Where the object is: white inside (M_j)."),
                 io.Float.Input("eta", default=settings.eta, min=0.0, max=10000.0, step=1.0,
-                               tooltip="Step size η; the paper uses 40, and 30 to 50 work well. 0 turns guidance off."),
+                               tooltip="How far an update pushes the object into its mask (step size η). The paper "
+                                       "uses 40, and 30 to 50 work well; 0 turns guidance off."),
                 io.Float.Input("t_prime", default=settings.t_prime, min=0.0, max=1.0, step=0.05,
-                               tooltip="T' as a fraction of T: guided while t/T is above it. 0.8 is the first fifth."),
+                               tooltip="How long to guide: steps are guided while t/T is above this (T'). 0.8 is the "
+                                       "first fifth of the steps; lower guides longer."),
                 io.Int.Input("updates", default=settings.updates, min=1, max=50,
-                             tooltip="Most updates before each guided step."),
+                             tooltip="How many updates a guided step gets at most; more take longer."),
                 io.Float.Input("threshold", default=settings.threshold, min=0.0, max=1.0, step=0.01,
-                               tooltip="Updates end when the energy E has fallen to this."),
+                               tooltip="A step needs no more updates once the energy E (0: all inside the mask) has "
+                                       "fallen to this."),
                 io.Combo.Input("layers", options=[*ATTENTION_LAYERS, OWN_LAYERS, *THIRDS], default=OWN_LAYERS,
-                               tooltip="Which attention is read: the model's own choice; a block of a UNet; or a third "
-                               "of the blocks in which a transformer (SD 3.5, Flux, Qwen-Image, Z-Image) sees text "
-                               "and picture together."),
+                               tooltip="Where in the model attention is read. Leave it at the model's own; else a "
+                                       "block of a UNet, or a third of the blocks in which a transformer (SD 3.5, "
+                                       "Flux, Qwen-Image, Z-Image) sees text and picture together."),
                 advanced(io.Boolean.Input("control_layers", default=False, optional=True,
-                                 tooltip="Read the ControlNet's own cross-attention as well.")),
+                                 tooltip="Also reads the ControlNet's own cross-attention.")),
                 advanced(io.Boolean.Input("through_control", default=settings.through_control, optional=True,
-                                 tooltip="Whether the gradient also goes through the ControlNet; off costs less.")),
+                                 tooltip="On: an update also reckons with what the ControlNet would answer (the "
+                                         "gradient goes through it). Off: less time and memory.")),
                 io.Combo.Input("tokens", options=list(TOKENS), default=TOKENS[0], optional=True,
-                               tooltip="Whose attention is guided: the name's, all content words' of the prompt, or "
-                               "that of chosen words."),
+                               tooltip="Which words are held inside the mask: the name, all content words of the "
+                                       "prompt, or chosen words."),
                 io.String.Input("words", default="", optional=True,
-                                tooltip="Chosen words of the prompt, with commas between."),
+                                tooltip="For chosen words: words of the prompt, with commas between."),
                 advanced(io.Combo.Input("energy", options=list(REDUCTIONS), default=settings.reduction, optional=True,
-                               tooltip="Of several tokens: their mean, the worst (max), or their sum.")),
+                               tooltip="How several words count together: by their mean, by the worst of them (max), "
+                                       "or by their sum.")),
                 advanced(io.Int.Input("block", default=-1, min=-1, max=999, optional=True,
-                         tooltip="Of a transformer: this block alone is read, counted from 0, instead of layers. -1: "
-                         "as layers says.")),
+                         tooltip="For transformers: reads this block alone, counted from 0, instead of layers. -1: "
+                                 "as layers says.")),
             ],
             outputs=[GuidanceSocket.Output(display_name="guidance", tooltip="Wire it to ORAG Sampler.")],
         )  # fmt: skip
@@ -148,16 +160,17 @@ class LatentMaskFuse(io.ComfyNode):
             category="SEDIC/decode",
             description="Keeps everything outside the mask as the stage before left it, at every step (Eq. 4).",
             inputs=[
-                io.Mask.Input("mask", tooltip="M_j: white is restored by this stage."),
+                io.Mask.Input("mask", tooltip="White is restored by this stage, black is kept (M_j)."),
                 io.MultiType.Input(
                     TrajectorySocket.Input("previous"),
                     types=[TrajectorySocket, io.Latent, io.Image],
                     optional=True,
-                    tooltip="The trajectory of the stage before. For the first object: the reference, or its latent. "
-                    "Unplugged: the picture restored so far.",
+                    tooltip="What is kept: the trajectory of the stage before. For the first object: the reference, "
+                            "or its latent. Unplugged: the picture restored so far.",
                 ),
                 io.Int.Input("soft_edge", default=0, min=0, max=16, optional=True,
-                             tooltip="Latent cells (of 8 pixels) over which the object fades into the stage before."),
+                             tooltip="How softly the object fades into the stage before at its edge, in latent cells "
+                                     "of 8 pixels. 0: a hard edge."),
             ],
             outputs=[FusionSocket.Output(display_name="fusion", tooltip="Wire it to ORAG Sampler.")],
         )  # fmt: skip

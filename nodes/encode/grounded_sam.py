@@ -50,29 +50,32 @@ class GroundedSAM(io.ComfyNode):
                     "mode",
                     options=["auto", "masks", "boxes", "models", "embedded", "detected"],
                     default="auto",
-                    tooltip="auto: for each object its mask, else its box, else the models. The others use one alone. "
-                    "embedded: the pack's own small eyes, which know everyday names. detected: masks that another node "
-                    "looked for; an object whose mask is empty is dropped.",
+                    tooltip="Where masks come from. auto: for each object its mask, else its box, else the models; "
+                    "masks, boxes and models use one of these alone. embedded: the pack's own small eyes, "
+                    "which know everyday names. detected: masks that another node has looked for; an object "
+                    "whose mask is empty is dropped.",
                 ),
                 io.Combo.Input(
                     "detector",
                     options=DETECTORS.choices(),
                     default=NONE,
-                    tooltip="Grounding DINO in models/grounding-dino: a .pth checkpoint or a transformers folder.",
+                    tooltip="What finds objects by their names: Grounding DINO in models/grounding-dino, a .pth "
+                    "checkpoint or a transformers folder.",
                 ),
                 io.Combo.Input(
                     "segmenter",
                     options=SEGMENTERS.choices(),
                     default=NONE,
-                    tooltip="Segment Anything in models/sams: a .pth checkpoint or a transformers folder. "
-                    "none: boxes are refined by colour (GrabCut).",
+                    tooltip="What outlines them: Segment Anything in models/sams, a .pth checkpoint or a "
+                    "transformers folder. none: outlines are found by colour (GrabCut).",
                 ),
                 io.String.Input(
                     "boxes",
                     multiline=True,
                     default="",
                     placeholder="x0 y0 x1 y1",
-                    tooltip="A line x0 y0 x1 y1 an object, in pixels of the picture; - for an object without a box.",
+                    tooltip="For each object a line x0 y0 x1 y1, in pixels of the picture; - for an object without a "
+                    "box.",
                 ),
                 *(
                     io.Mask.Input(f"mask_{j}", optional=True, tooltip=f"Mask of object {j}, white inside.")
@@ -92,7 +95,7 @@ class GroundedSAM(io.ComfyNode):
                         max=1.0,
                         step=0.01,
                         optional=True,
-                        tooltip="Least score of a box of the detector. Higher drops more objects as hallucinations.",
+                        tooltip="How sure the detector must be of a box. Higher drops more objects as hallucinations.",
                     )
                 ),
                 advanced(
@@ -103,7 +106,7 @@ class GroundedSAM(io.ComfyNode):
                         max=1.0,
                         step=0.01,
                         optional=True,
-                        tooltip="Least score of the name's noun in such a box.",
+                        tooltip="How sure it must be that a box shows the noun of the name.",
                     )
                 ),
                 advanced(
@@ -112,13 +115,16 @@ class GroundedSAM(io.ComfyNode):
                         options=list(SEVERAL),
                         default=SEVERAL[0],
                         optional=True,
-                        tooltip="Several boxes of one name. merge: all make one mask. best: the surest alone.",
+                        tooltip="What to do where a name is found at several places. merge: all make one mask. best: "
+                        "the surest alone.",
                     )
                 ),
                 BoundingBoxSocket.Input(
                     "bounding_boxes",
                     optional=True,
-                    tooltip="Boxes of ComfyUI's own nodes in the objects' order, for objects without a line in boxes.",
+                    tooltip="Boxes from ComfyUI's own nodes, in the objects' order, for objects without a line in "
+                    "boxes.",
+                    extra_dict={"forceInput": True},  # newer windows would draw a box of their own, and send it
                 ),
             ],
             outputs=[

@@ -33,8 +33,8 @@ CUSTOM = "custom"
 def _told() -> str:
     """The presets' limits in words."""
     return "; ".join(
-        f"{name}: {most.objects} objects, {most.name_words} words a name, {most.detail_words} a detail, "
-        f"{most.overall_words} the whole"
+        f"{name}: {most.objects} object{'s' * (most.objects > 1)}, {most.name_words} words a name, "
+        f"{most.detail_words} a detail, {most.overall_words} the whole"
         for name, most in PRESETS.items()
     )
 
@@ -67,7 +67,8 @@ class LMMTextualize(io.ComfyNode):
                     multiline=True,
                     default="",
                     placeholder="red barn: weathered boards, white doors\noverall: a red barn beside a pond",
-                    tooltip="For typed: one line an object (name: detail), one line overall: text; or Semantics JSON.",
+                    tooltip="For typed: a line for each object (name: detail) and a line for the whole (overall: "
+                    "text). Semantics JSON works, too.",
                 ),
                 io.String.Input(
                     "endpoint",
@@ -80,21 +81,21 @@ class LMMTextualize(io.ComfyNode):
                     default=LIMITS.objects,
                     min=1,
                     max=7,
-                    tooltip="Most objects (J). Each costs bits and a stage of the decoder.",
+                    tooltip="How many objects there may be (J). Each costs bits, and a stage of the decoder.",
                 ),
                 io.Int.Input(
                     "detail_words",
                     default=LIMITS.detail_words,
                     min=1,
                     max=200,
-                    tooltip="Most words of an object's detail (l_d); longer ones are cut.",
+                    tooltip="How many words an object's detail may have (l_d); a longer one is cut.",
                 ),
                 io.Int.Input(
                     "overall_words",
                     default=LIMITS.overall_words,
                     min=1,
                     max=200,
-                    tooltip="Most words of the overall text (l_all); a longer one is cut.",
+                    tooltip="How many words the overall text may have (l_all); a longer one is cut.",
                 ),
                 advanced(
                     io.Int.Input(
@@ -103,7 +104,7 @@ class LMMTextualize(io.ComfyNode):
                         min=1,
                         max=20,
                         optional=True,
-                        tooltip="Most words of an object's name (l_n); longer ones are cut.",
+                        tooltip="How many words an object's name may have (l_n); a longer one is cut.",
                     )
                 ),
                 io.Combo.Input(

@@ -25,8 +25,7 @@ from .masks import overlap
 JUDGED = Path(__file__).with_name("eyes_judged.json")
 OVERLAPS = (0.5, 0.25)
 WRONG = "wrong"  # as against "right"
-SHEET_BYTES = 250_000
-SHEET_SIDE = 384, 256  # pixels of a picture on the sheet
+SHEET_SIDE = 288, 192  # pixels of a picture on the sheet
 
 
 def measure(folder: Path, sheet: Path | None) -> None:
@@ -73,7 +72,7 @@ def measure(folder: Path, sheet: Path | None) -> None:
     print(f"{seconds / len(panels):.1f} s a picture")
     if sheet is not None:
         title = "What the embedded eyes are sure of, with nothing typed"
-        save_jpeg(contact_sheet(panels, 4, title, panel_width=SHEET_SIDE[0]), sheet, SHEET_BYTES)
+        save_jpeg(contact_sheet(panels, 4, title, panel_width=SHEET_SIDE[0]), sheet)
 
 
 def _best(o: SceneObject, seen: Sequence[SceneObject]) -> float:

@@ -14,6 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 # Pillow's own font has ASCII and these; of the others, the ones that labels use are spelled.
 _DRAWN = "·…°"
 _SPELLED = str.maketrans({"×": "x", "→": "-", "–": "-", "—": "-", "≤": "<=", "≥": ">=", "“": '"', "”": '"', "’": "'"})
+# What the sheets of the documentation are written with: at the width at which a page shows them, more is not seen.
+QUALITY, MOST_BYTES = 76, 350_000
 _PAPER, _INK, _GREY, _LINE = (250, 249, 246), (28, 28, 30), (110, 110, 116), (222, 220, 214)
 
 
@@ -78,10 +80,10 @@ def contact_sheet(
     return sheet
 
 
-def jpeg(sheet: Image.Image, most_bytes: int) -> bytes:
-    """``sheet`` as the best JPEG below ``most_bytes``, or the smallest there is."""
+def jpeg(sheet: Image.Image, most_bytes: int, best: int = 92) -> bytes:
+    """``sheet`` as the JPEG below ``most_bytes`` whose quality is nearest to ``best``, or the smallest there is."""
     data = b""
-    for quality in range(92, 30, -4):
+    for quality in range(best, 30, -4):
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
         data = buffer.getvalue()
@@ -90,10 +92,10 @@ def jpeg(sheet: Image.Image, most_bytes: int) -> bytes:
     return data
 
 
-def save_jpeg(sheet: Image.Image, to: Path, most_bytes: int) -> None:
-    """Writes ``sheet`` as :func:`jpeg` makes it."""
+def save_jpeg(sheet: Image.Image, to: Path) -> None:
+    """Writes ``sheet`` for a page of the documentation."""
     to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_bytes(jpeg(sheet, most_bytes))
+    to.write_bytes(jpeg(sheet, MOST_BYTES, QUALITY))
 
 
 def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

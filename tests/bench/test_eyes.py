@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from sedic.bench import eyes
+from sedic.metrics.sheet import MOST_BYTES
 from sedic.semantics import SceneObject, Semantics
 from sedic.understanding.embedded.look import Seen
 
@@ -42,7 +43,7 @@ def test_found_objects_and_judged_names_are_counted_and_others_called_not_judged
     said = capsys.readouterr().out
     assert "2 objects made by hand: 1 found (IoU of at least 0.5), 1 roughly (at least 0.25)" in said
     assert "2 names, 1 plainly wrong, 1 not judged" in said
-    assert 0 < (tmp_path / "sheet.jpg").stat().st_size < eyes.SHEET_BYTES
+    assert 0 < (tmp_path / "sheet.jpg").stat().st_size < MOST_BYTES
 
 
 def test_every_judgement_is_one_of_two() -> None:

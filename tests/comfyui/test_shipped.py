@@ -73,6 +73,19 @@ def test_every_input_has_a_tooltip(object_info: dict) -> None:
     assert not bare
 
 
+def test_what_newer_windows_draw_by_themselves_comes_through_a_wire(object_info: dict) -> None:
+    """A widget of theirs would send a value that nobody chose (`app.widgets` of the front end 1.49.6)."""
+    drawn = {"BOUNDING_BOX", "BOUNDING_BOXES", "CHART", "COLOR", "COLORS", "CURVE", "GALLERIA", "IMAGECOMPARE", "RANGE"}
+    specs = [
+        (f"{name}.{key}", *spec)
+        for name, info in ours(object_info).items()
+        for part in ("required", "optional")
+        for key, spec in (info["input"].get(part) or {}).items()
+    ]
+    assert [name for name, kind, _ in specs if kind in drawn] == ["SEDIC_GroundedSAM.bounding_boxes"]
+    assert not [name for name, kind, options in specs if kind in drawn and not options.get("forceInput")]
+
+
 def test_every_node_says_what_it_does_and_has_a_help_page(object_info: dict, repository: Path) -> None:
     nodes = ours(object_info)
     assert not [name for name, info in nodes.items() if not info["description"]]

@@ -14,20 +14,21 @@ const SPEAKERS = new Set(
     .concat(["UnpackBitstream", "ORAGSampler", "GlobalRestore", "QualityReport", "LoadFolder"])
     .map((name) => `SEDIC_${name}`),
 );
-const MOST_HEIGHT = 200; // of words that make a node grow; more is scrolled, or seen in a node that a person makes larger
-const PLACED_HEIGHT = 100; // likewise where a graph says how large the node is and what lies below it
-const COMPARE_HEIGHT = 240;
+// What makes a node grow, of words and of pictures; more is scrolled, or seen in a node that a person makes larger.
+const FREE = { words: 200, compare: 240 };
+const PLACED = { words: 92, compare: 160 }; // likewise where a graph says how large the node is and what lies below it
 
 class Said {
   constructor(node) {
     this.node = node;
-    this.most = MOST_HEIGHT;
+    this.most = FREE;
     this.standing = element("div", { className: "standing", hidden: true, attributes: { role: "status" } });
     this.choice = element("select", { className: "which", hidden: true, ariaLabel: "Which of the pictures" });
     this.choice.addEventListener("change", () => this.say(this.all[this.choice.selectedIndex]));
+    this.bar = element("div", { className: "bar", hidden: true }); // above the words, which may be scrolled
     this.words = element("div", { className: "words", hidden: true });
     this.below = element("div", { className: "below", hidden: true });
-    this.stack = element("div", { className: "stack" }, this.standing, this.choice, this.words, this.below);
+    this.stack = element("div", { className: "stack" }, this.standing, this.choice, this.bar, this.words, this.below);
     this.box = element("div", { className: "sedic-said", hidden: true }, this.stack);
     keepEvents(this.box, "wheel", "dblclick");
     keepEvents(this.choice, "pointerdown", "pointermove", "pointerup");
@@ -37,16 +38,16 @@ class Said {
   }
 
   get silent() {
-    return this.standing.hidden && this.words.hidden && this.below.hidden;
+    return [this.standing, this.bar, this.words, this.below].every((part) => part.hidden);
   }
 
   // What it takes, in the canvas's own units; nodes made larger give it more.
   height() {
     if (this.silent) return 0;
     if (!this.stack.offsetHeight) return this.known ?? 40; // not drawn yet
-    const above = this.words.offsetHeight + this.choice.offsetHeight + (this.below.querySelector(".sedic-bar")?.offsetHeight ?? 0);
+    const above = [this.words, this.choice, this.bar].reduce((sum, part) => sum + part.offsetHeight, 0);
     const compares = this.box.classList.contains("compares");
-    this.known = compares ? COMPARE_HEIGHT + above : Math.min(this.stack.offsetHeight + 16, this.most);
+    this.known = compares ? this.most.compare + above : Math.min(this.stack.offsetHeight + 16, this.most.words);
     return this.known;
   }
 
@@ -62,11 +63,10 @@ class Said {
   say({ text = "", parts = [], target = 0, compare = [] }) {
     this.words.textContent = text;
     this.words.hidden = !text;
-    const drawn = [];
-    if (parts.length) drawn.push(budgetBar(parts, target));
-    if (compare.length > 1) drawn.push(compareSlider(compare));
-    this.below.replaceChildren(...drawn);
-    this.below.hidden = !drawn.length;
+    this.bar.replaceChildren(...(parts.length ? [budgetBar(parts, target)] : []));
+    this.bar.hidden = !parts.length;
+    this.below.replaceChildren(...(compare.length > 1 ? [compareSlider(compare)] : []));
+    this.below.hidden = compare.length < 2;
     this.box.classList.toggle("compares", compare.length > 1);
     this.box.hidden = this.silent;
   }
@@ -79,6 +79,7 @@ class Said {
 
   // Makes room, as soon as it is drawn; never takes any away that a person or a graph gave.
   grow() {
+    this.box.style.setProperty("--sedic-wanted", `${this.height()}px`);
     if (window.LiteGraph?.vueNodesMode) return; // there the document does
     const [width, height] = this.node.size;
     const needed = this.node.computeSize()[1];
@@ -163,7 +164,7 @@ app.registerExtension({
     const configured = node.onConfigure;
     node.onConfigure = function (saved) {
       configured?.apply(this, arguments);
-      if (saved?.size) voice(this).most = PLACED_HEIGHT;
+      if (saved?.size) voice(this).most = PLACED;
     };
     const before = node.onExecuted;
     node.onExecuted = function (output) {

@@ -19,7 +19,6 @@ from .scenes import held_out
 
 OBJECTS = 3
 _PANEL = 168, 126  # pixels
-_MOST_BYTES = 900_000
 _COLUMNS = ("original", "reference", *(f"object {j}" for j in range(1, OBJECTS + 1)), "final", "guidance off")
 
 
@@ -101,5 +100,5 @@ def _cells(path: Path, row: int) -> list[Image.Image]:
 
 
 def _save(sheet: Image.Image, to: Path) -> None:
-    save_jpeg(sheet, to, _MOST_BYTES)
+    save_jpeg(sheet, to)
     print(f"{to}: {sheet.width}×{sheet.height}, {to.stat().st_size} bytes")
