@@ -183,6 +183,6 @@ def _resample(scores: np.ndarray, cell: int, axis: int) -> np.ndarray:
     for unit in range(cell):
         # The middle of unit i lies at (2i + 1)·8 / (2·cell) parts, that of part k at k + 1/2.
         low, part = divmod((2 * unit + 1) * PARTS - cell, 2 * cell)
-        lower, upper = (edged[first :: PARTS][:cells] for first in (low + 1, low + 2))
+        lower, upper = (edged[first::PARTS][:cells] for first in (low + 1, low + 2))
         result[unit::cell] = lower * np.int32(2 * cell - part) + upper * np.int32(part)
     return result.swapaxes(0, axis)
