@@ -55,14 +55,14 @@ def parts_of(unet: Any, controlnet: nn.Module | None) -> list[nn.Module]:
 def _instead(part: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
     """A part computes by ``forward`` inside; behind it as before, also where it was somebody else's already."""
     own = part.__dict__.get("forward")
-    part.forward = forward  # type: ignore[method-assign]
+    part.forward = forward
     try:
         yield
     finally:
         if own is None:
             del part.forward
         else:
-            part.forward = own  # type: ignore[method-assign]
+            part.forward = own
 
 
 def _say(answer: Any, *_: Any, **__: Any) -> Any:
