@@ -23,10 +23,12 @@ def command(*arguments: str) -> float:
 
 def second_decode(file: str) -> float:
     """A decode on the embedded models, where there has been one before."""
-    import sedic
+    from sedic import codec
+    from sedic.bitstream import SedicFile
 
-    models = sedic.load_models()
-    return _last(2, lambda: list(sedic.decode(file, models)))
+    models, read = codec.load_models(), SedicFile.read(file)
+    settings = codec.settings_of(read, codec.default_settings())
+    return _last(2, lambda: list(codec.decode(read, models, settings)))
 
 
 def masks(semantics: str, width: str, height: str) -> float:

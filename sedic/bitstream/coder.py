@@ -181,7 +181,8 @@ class Decoder:
 
     def decode(self, model: Any) -> int:
         """Mirrors :meth:`Encoder.encode`."""
-        self.spend(0)
+        if self._encoder.work > self._most_work:
+            self.spend(0)
         try:
             index = int(self._coder.decode(model))
         except AssertionError as error:  # constriction's sign that no symbol's interval holds the number read
@@ -202,7 +203,8 @@ def interval_widths(counts: np.ndarray | list[int]) -> np.ndarray:
     cumulative = np.cumsum(counts, dtype=np.int64)
     n = len(cumulative)
     ends = cumulative * (WHOLE - n) // cumulative[-1] + np.arange(1, n + 1)
-    return np.diff(ends, prepend=0)
+    ends[1:] -= ends[:-1].copy()
+    return ends
 
 
 def _model(counts: np.ndarray | list[int]) -> Any:

@@ -13,15 +13,20 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import SedicError
-from . import compare, contents, decode, demo, encode, evaluate, train, verify
 from .files import goes_to_stdout
 from .speech import Speech, finish, shown
 
 INTERRUPTED, NOBODY_READS = 130, 141  # as shells say it: 128 and the signal's number
+MODULES = {
+    "encode": "encode", "decode": "decode", "info": "contents", "unpack": "contents", "compare": "compare",
+    "evaluate": "evaluate", "verify": "verify", "train": "train", "demo": "demo",
+}  # fmt: skip
+"""The commands, and the modules of this folder that add them to a parser."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,9 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     speech = Speech()
     try:
         try:
-            options = parser().parse_args(arguments)
-            options.typed = sys.argv[1:] if arguments is None else arguments
-            on_stdout = options.run in (encode.run, decode.run) and goes_to_stdout(options.output)
+            typed = sys.argv[1:] if arguments is None else arguments
+            options = parser(typed[0] if typed else None).parse_args(typed)
+            options.typed = typed
+            on_stdout = getattr(options, "writes_data", False) and goes_to_stdout(options.output)
             speech = Speech(getattr(options, "json", False), on_stdout)
             with speech.hears_warnings(), _signals_unwind():
                 options.run(options, speech)
@@ -65,13 +71,13 @@ class Parser(argparse.ArgumentParser):
         super().error(shown(message))
 
 
-def parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """All commands and their options; where ``command`` is one, that alone, since the others' imports take time."""
     top = Parser(prog="sedic", description="Pictures as files of about a thousand bytes.")
     top.add_argument("--version", action="version", version=__version__)
     kinds = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (encode, decode, contents, compare, evaluate, verify, train, demo):
-        command.add(kinds)
+    for module in [MODULES[command]] if command in MODULES else dict.fromkeys(MODULES.values()):
+        import_module(f".{module}", __name__).add(kinds)
     return top
 
 

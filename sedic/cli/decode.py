@@ -37,7 +37,7 @@ def add(kinds: Any) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     folders.add_switches(command)
     add_switches(command)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, writes_data=True)
 
 
 def run(options: argparse.Namespace, speech: Speech) -> None:

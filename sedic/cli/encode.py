@@ -88,7 +88,7 @@ def add(kinds: Any) -> None:
         "--device", metavar="NAME", help="of local models, as PyTorch names it; default: cpu; a worker for each of a,b"
     )
     command.add_argument("--weights", type=Path, metavar="DIR", help="weights of reference codecs that need any")
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, writes_data=True)
 
 
 def run(options: argparse.Namespace, speech: Speech) -> None:

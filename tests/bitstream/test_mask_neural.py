@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sedic.bitstream import SedicFile
 from sedic.bitstream.coder import BitstreamError, Decoder, Encoder
-from sedic.bitstream.mask import MaskChoice
+from sedic.bitstream.mask import MaskChoice, context
 from sedic.bitstream.mask.cell_model import bits
 from sedic.bitstream.mask.context import CODED, MARGIN, contexts, fixed_contexts
 from sedic.bitstream.mask.lattice import CELL_SIZES, MOST_CELLS, Lattice, cells_of, draw
@@ -179,6 +179,32 @@ def test_a_context_knows_nothing_of_the_cell_itself_or_of_those_behind_it():
     changed[6, 8:] ^= True
     changed[7:] ^= True
     np.testing.assert_array_equal(contexts(cells, fixed)[6, :9], contexts(changed, fixed)[6, :9])
+
+
+def test_packed_contexts_are_the_contexts_and_different_ones_are_told_apart_even_where_their_numbers_agree(monkeypatch):
+    random = np.random.default_rng(1)
+    taken = random.random((12, 17)) < 0.2
+    cells = (random.random((12, 17)) < 0.5) & ~taken
+    for number, owned in ((0, taken & False), (2, taken)):
+        expected = np.packbits(contexts(cells & ~owned, fixed_contexts(owned, number))[~owned], axis=-1)
+        packed = context.packed_contexts(cells & ~owned, owned, number)
+        np.testing.assert_array_equal(packed, expected)
+    rows = np.concatenate([packed, packed[::-1]])
+    for mix in (context.MIX, 0):
+        monkeypatch.setattr(context, "MIX", mix)
+        first, place = context.distinct(rows)
+        assert len(first) == len({row.tobytes() for row in packed})
+        np.testing.assert_array_equal(rows[first][place], rows)
+
+
+def test_a_writer_who_knows_all_cells_counts_the_work_of_the_reader_who_does_not():
+    encoder, coder = Encoder(), NeuralCoder(768, 512)
+    for mask in (disc(768, 512, 300, 200, 120), disc(768, 512, 420, 260, 90), disc(768, 512, 700, 100, 6)):
+        coder.write(encoder, mask)
+    decoder, reading = Decoder(encoder.finish()), NeuralCoder(768, 512)
+    for _ in range(3):
+        reading.read(decoder)
+    assert decoder.work == encoder.work
 
 
 def test_what_cells_are_said_to_cost_is_what_they_cost():

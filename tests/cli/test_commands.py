@@ -88,6 +88,18 @@ def test_info_prints_each_part_for_people(scene, capsys):
         assert part in text
 
 
+def test_info_loads_what_it_needs_and_the_other_commands_are_still_known(scene):
+    code = f"""
+import sys
+from sedic.cli import main, parser
+assert main(["info", {str(scene / "a.sedic")!r}]) == 0
+heavy = {{"torch", "psutil", "cv2", "sedic.cli.encode", "sedic.understanding", "multiprocessing"}} & set(sys.modules)
+assert not heavy, heavy
+assert "evaluate" in parser().format_help()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_unpacked_files_make_the_same_file_again(scene, tmp_path, capsys):
     assert main(["unpack", str(scene / "a.sedic"), "-o", str(tmp_path / "parts")]) == 0
     names = {path.name for path in (tmp_path / "parts").iterdir()}

@@ -12,12 +12,9 @@ import torch
 
 from sedic.errors import SedicError
 from sedic.restoration.denoiser import ATTENTION_LAYERS, Picture, attention_weights
-from sedic.restoration.diffusers_backend.denoiser import (
-    DiffusersDenoiser,
-    DiffusersModels,
-    attention_modules,
-)
+from sedic.restoration.diffusers_backend.denoiser import DiffusersDenoiser, DiffusersModels
 from sedic.restoration.diffusers_backend.folder import read_folder
+from sedic.restoration.diffusers_backend.reading import attention_modules
 
 FIRST_UP = ATTENTION_LAYERS[:1]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..coder import exact_bit_model, load_table
-from .context import SIZE, contexts, fixed_contexts
+from ..coder import WHOLE, exact_bit_model, load_table
+from .context import SIZE, distinct, packed_contexts
 from .grid import to_grid
 from .lattice import Canvas
 from .network import Network
@@ -29,15 +29,28 @@ def bits(canvas: Canvas, cells: np.ndarray, cell: int) -> float:
         cells: (rows, columns) bool.
         cell: their side in units.
     """
-    free = ~to_grid(canvas.taken, cell)
-    if not free.any():
-        return 0.0
-    seen = contexts(cells, fixed_contexts(~free, canvas.number))[free]
-    packed = np.packbits(seen, axis=-1)
-    rows, place = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_inverse=True)
-    different = np.unpackbits(rows.view(np.uint8).reshape(len(rows), -1), axis=-1, count=SIZE)
-    index = logit_index(network()(different)[:, 0])[place]
-    return int(_costs()[index, cells[free].astype(int)].sum()) / COST_UNIT
+    taken = to_grid(canvas.taken, cell)
+    index, _ = indices(cells, taken, canvas.number)
+    return int(_costs()[index, cells[~taken].view(np.uint8)].sum()) / COST_UNIT
+
+
+def indices(cells: np.ndarray, taken: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of :func:`models` each free cell has, in turn, where all are known; and which cells have one context.
+
+    Args:
+        cells: (rows, columns) bool.
+        taken: (rows, columns) bool, cells of earlier objects.
+        number: how many objects there were.
+
+    Returns:
+        (n,) integers each; equal ones in the second are equal contexts.
+    """
+    packed = packed_contexts(cells, taken, number)
+    if not len(packed):
+        return np.zeros(0, int), np.zeros(0, int)
+    first, place = distinct(packed)
+    different = np.unpackbits(packed[first], axis=-1, count=SIZE)
+    return logit_index(network()(different)[:, 0])[place], place
 
 
 @lru_cache(maxsize=1)
@@ -56,6 +69,12 @@ def logit_index(output: Any) -> Any:
     """Which of :func:`models` an output, or an array of them, picks."""
     half = len(_ones()) // 2
     return np.clip(np.floor(output / LOGIT_UNIT + 0.5), -half, half).astype(int) + half
+
+
+@lru_cache(maxsize=1)
+def widths() -> np.ndarray:
+    """The intervals of 0 and 1 under each of :func:`models`, (steps, 2) int64, as ``Encoder.symbols`` takes them."""
+    return np.stack([WHOLE - _ones(), _ones()], axis=-1)
 
 
 @lru_cache(maxsize=1)

@@ -49,7 +49,7 @@ def plan(canvas: Canvas, masks: Sequence[np.ndarray | None], choice: MaskChoice)
                 drawn = draw(cells, trial.taken, size)
                 same = bool((drawn == mask).all())
                 spent += bits(trial, cells, size)
-                loss += 1 - (drawn & mask).sum() / (drawn | mask).sum()
+                loss += _lost(drawn, mask)
             else:
                 same = _drawn_from(cells, mask, trial.taken, size)
             trial.take(mask)  # nearly what will be drawn, and of masks drawn from cells the very same
@@ -61,6 +61,11 @@ def plan(canvas: Canvas, masks: Sequence[np.ndarray | None], choice: MaskChoice)
         else:
             waiting -= 1
     return [own.get(j, chosen) for j in range(len(masks))]
+
+
+def _lost(drawn: np.ndarray, units: np.ndarray) -> float:
+    """1 − intersection over union of two bool arrays."""
+    return 1 - np.count_nonzero(drawn & units) / np.count_nonzero(drawn | units)
 
 
 def _drawn_from(cells: np.ndarray, mask: np.ndarray, taken: np.ndarray, size: int) -> bool:
@@ -121,7 +126,7 @@ def smoothed(canvas: Canvas, units: np.ndarray, cells: np.ndarray, size: int, pr
 
     def cost(candidate: np.ndarray) -> float:
         drawn = draw(candidate, canvas.taken, size)
-        return bits(canvas, candidate, size) + price * 100 * (1 - (drawn & units).sum() / (drawn | units).sum())
+        return bits(canvas, candidate, size) + price * 100 * _lost(drawn, units)
 
     padded = np.pad(cells.astype(np.int64), 1, mode="edge")
     votes = sum(padded[y : y + cells.shape[0], x : x + cells.shape[1]] for y in range(3) for x in range(3))

@@ -7,6 +7,9 @@ those of a whole grid at once, for the encoder's choices and for training.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
 import numpy as np
 
 MARGIN = 9  # cells that a context reaches beyond its own
@@ -34,33 +37,38 @@ AREAS = (8, 32, 128, 512, 2048)  # inside in the rows above, of 6,144
 FIXED = len(TAKEN) + 4 * EDGE_STEPS + 3 + len(LONG_SIDES)
 BY_ROW = 2 + 7 + len(AREAS)
 SIZE = len(CODED) + FIXED + BY_ROW
+MIX = 0x9E3779B97F4A7C15  # an odd number without a pattern
 
 
-def fixed_contexts(taken: np.ndarray, number: int) -> np.ndarray:
-    """What is known before any cell of an object is coded.
+def fixed_planes(taken: np.ndarray, number: int) -> Iterator[np.ndarray | None]:
+    """What is known before any cell of an object is coded, an answer after the other.
 
     Args:
         taken: (rows, columns) bool, cells of earlier objects.
         number: how many objects there were.
 
     Returns:
-        (rows, columns, FIXED) uint8.
+        FIXED times bool that (rows, columns) can be broadcast from, or None: 0 everywhere.
     """
     rows, columns = taken.shape
-    result = np.zeros((rows, columns, FIXED), np.uint8)
-    padded = np.pad(taken, MARGIN)
-    for i, (y, x) in enumerate(TAKEN):
-        result[..., i] = padded[MARGIN + y : MARGIN + y + rows, MARGIN + x : MARGIN + x + columns]
-    i = len(TAKEN)
+    padded = np.pad(taken, MARGIN) if taken.any() else None
+    for y, x in TAKEN.tolist():
+        yield None if padded is None else padded[MARGIN + y : MARGIN + y + rows, MARGIN + x : MARGIN + x + columns]
+    row, column = np.arange(rows)[:, None], np.arange(columns)[None]
     for step in range(EDGE_STEPS):
-        if step < columns:
-            result[:, step, i] = result[:, columns - 1 - step, i + 1] = 1
-        if step < rows:
-            result[step, :, i + 2] = result[rows - 1 - step, :, i + 3] = 1
-        i += 4
+        yield column == step
+        yield column == columns - 1 - step
+        yield row == step
+        yield row == rows - 1 - step
     whole = [taken.sum() * 4 >= taken.size, number >= 1, number >= 2, *(max(rows, columns) >= s for s in LONG_SIDES)]
-    result[..., i:] = whole
-    return result
+    for known in whole:
+        yield np.ones((1, 1), bool) if known else None
+
+
+def fixed_contexts(taken: np.ndarray, number: int) -> np.ndarray:
+    """:func:`fixed_planes` as one array, (rows, columns, FIXED) uint8."""
+    planes = [False if plane is None else plane for plane in fixed_planes(taken, number)]
+    return np.stack([np.broadcast_to(plane, taken.shape) for plane in planes], -1).astype(np.uint8)
 
 
 def row_context(row: int, rows: int, columns: int, above: bool, area: int) -> list[bool]:
@@ -89,10 +97,49 @@ def row_contexts(cells: np.ndarray) -> np.ndarray:
     return np.array([row_context(r, rows, columns, above[r] > 0, area[r]) for r in range(rows)], np.uint8)
 
 
-def contexts(cells: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-    """All cells' contexts: (rows, columns) bool and :func:`fixed_contexts` -> (rows, columns, SIZE) uint8."""
+def coded_planes(cells: np.ndarray) -> Iterator[np.ndarray]:
+    """What is known of a grid's cells, (rows, columns) bool, by those coded before, an answer after the other."""
     rows, columns = cells.shape
     padded = np.pad(cells, MARGIN)
-    coded = [padded[MARGIN + y : MARGIN + y + rows, MARGIN + x : MARGIN + x + columns] for y, x in CODED]
-    by_row = np.broadcast_to(row_contexts(cells)[:, None], (rows, columns, BY_ROW))
-    return np.concatenate([np.stack(coded, axis=-1), fixed, by_row], axis=-1, dtype=np.uint8, casting="unsafe")
+    for y, x in CODED.tolist():
+        yield padded[MARGIN + y : MARGIN + y + rows, MARGIN + x : MARGIN + x + columns]
+
+
+def contexts(cells: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """All cells' contexts: (rows, columns) bool and :func:`fixed_contexts` -> (rows, columns, SIZE) uint8."""
+    by_row = np.broadcast_to(row_contexts(cells)[:, None], (*cells.shape, BY_ROW))
+    coded = np.stack(list(coded_planes(cells)), axis=-1)
+    return np.concatenate([coded, fixed, by_row], axis=-1, dtype=np.uint8, casting="unsafe")
+
+
+def packed(planes: Iterable[np.ndarray | None], free: np.ndarray) -> np.ndarray:
+    """Answers of ``free`` cells, (rows, columns) bool, a bit each as ``np.packbits`` has them: (cells, bytes) uint8.
+
+    Byte by byte over the grid, which is many times quicker than a cell's answers side by side.
+    """
+    found: list[np.ndarray] = []
+    for index, plane in enumerate(planes):
+        if index % 8 == 0:
+            found.append(np.zeros(free.shape, np.uint8))
+        if plane is not None:
+            found[-1] |= plane.view(np.uint8) << np.uint8(7 - index % 8)
+    return np.stack([byte[free] for byte in found], axis=-1)
+
+
+def packed_contexts(cells: np.ndarray, taken: np.ndarray, number: int) -> np.ndarray:
+    """:func:`contexts` of the cells that are not ``taken``, :func:`packed`; ``number`` as of :func:`fixed_planes`."""
+    by_row = (answers[:, None] for answers in row_contexts(cells).T)
+    return packed(chain(coded_planes(cells), fixed_planes(taken, number), by_row), ~taken)
+
+
+def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of (n, bytes) uint8 where each different row stands first, and which of these every row is: (kinds,), (n,)."""
+    words = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8))).view(np.uint64)
+    # Numbers are sorted many times quicker than rows; that they tell the rows apart is looked at.
+    factors = np.array([pow(MIX, 2 * word + 1, 1 << 64) for word in range(words.shape[1])], np.uint64)
+    mixed = ((words ^ (words >> np.uint64(29))) * factors).sum(1, dtype=np.uint64)
+    _, first, place = np.unique(mixed, return_index=True, return_inverse=True)
+    if (words[first][place] != words).any():
+        named = rows.view(f"V{rows.shape[1]}").ravel()
+        _, first, place = np.unique(named, return_index=True, return_inverse=True)
+    return first, place

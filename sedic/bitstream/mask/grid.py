@@ -130,7 +130,7 @@ def counted(mask: np.ndarray, cell: int) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = -(-height // cell), -(-width // cell)
     padded = np.pad(mask, ((0, rows * cell - height), (0, columns * cell - width)))
     # Rows first, in the smallest numbers that hold their sums: that is what takes the time.
-    downwards = padded.reshape(rows, cell, -1).sum(1, dtype=np.uint8 if cell < 256 else np.int64)
+    downwards = padded.view(np.uint8).reshape(rows, cell, -1).sum(1, dtype=np.uint8 if cell < 256 else np.int64)
     inside = downwards.reshape(rows, columns, cell).sum(2, dtype=np.int64)
     sides = [np.minimum(cell, side - np.arange(0, side, cell)) for side in (height, width)]
     return inside, np.outer(*sides)

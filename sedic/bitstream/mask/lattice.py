@@ -176,11 +176,13 @@ def _resample(scores: np.ndarray, cell: int, axis: int) -> np.ndarray:
     """Linear interpolation along an axis from 8 parts a cell to ``cell`` units a cell; integers, 2·cell as large."""
     if cell == PARTS:
         return scores * (2 * cell)
-    size = scores.shape[axis]
-    # The middle of unit i lies at (2i + 1)·8 / (2·cell) parts, that of part k at k + 1/2.
-    place = (2 * np.arange(size // PARTS * cell) + 1) * PARTS - cell
-    low, part = place // (2 * cell), place % (2 * cell)
-    part = (part.reshape(-1, 1) if axis == 0 else part).astype(np.int32)
-    lower = scores.take(np.clip(low, 0, size - 1), axis)
-    upper = scores.take(np.clip(low + 1, 0, size - 1), axis)
-    return lower * (2 * cell - part) + upper * part
+    scores = scores.swapaxes(0, axis)  # what follows goes along the first axis; the memory's order stays
+    cells = len(scores) // PARTS
+    edged = np.concatenate([scores[:1], scores, scores[-1:]])
+    result = np.empty_like(scores, shape=(cells * cell, scores.shape[1]))
+    for unit in range(cell):
+        # The middle of unit i lies at (2i + 1)·8 / (2·cell) parts, that of part k at k + 1/2.
+        low, part = divmod((2 * unit + 1) * PARTS - cell, 2 * cell)
+        lower, upper = (edged[first::PARTS][:cells] for first in (low + 1, low + 2))
+        result[unit::cell] = lower * np.int32(2 * cell - part) + upper * np.int32(part)
+    return result.swapaxes(0, axis)

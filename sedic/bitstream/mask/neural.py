@@ -6,13 +6,13 @@ gets: :mod:`.choice`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..coder import BitstreamError, Decoder, Encoder
+from . import cell_model
 from .choice import cells_for, plan, smoothed
 from .grid import ABSENT, CELLS, EMPTY, PRESENCE, MaskChoice, to_grid
 from .in_turn import Contexts
@@ -89,14 +89,16 @@ class NeuralCoder:
             encoder.symbol(int(size != self._last_size), OTHER_SIZE)
         if size != self._last_size:
             encoder.symbol(sizes.index(size), [SIZE_COUNTS[s] for s in sizes])
-        bits = cells.tolist()
-
-        def write(row: int, column: int, model: Any) -> bool:
-            encoder.encode(bits[row][column], model)
-            return bits[row][column]
-
-        self._visit(size, write, encoder.spend, cells)
+        self._write_cells(encoder, cells, to_grid(self.canvas.taken, size))
         return self._draw(cells, size)
+
+    def _write_cells(self, encoder: Encoder, cells: np.ndarray, taken: np.ndarray) -> None:
+        """Writes all that are not taken, whose models are known at once; counts the work of :meth:`_read_cells`."""
+        indices, contexts = cell_model.indices(cells, taken, self.canvas.number)
+        encoder.symbols(cells[~taken], cell_model.widths()[indices])
+        rows = np.repeat(np.arange(len(taken)), (~taken).sum(1))
+        asked = len(np.unique(rows * taken.size + contexts))
+        encoder.spend(GRID_WORK + taken.size + asked * NETWORK_WORK)
 
     def read(self, decoder: Decoder) -> MaskGrid | None:
         """See :class:`.MaskCoder`."""
@@ -114,7 +116,7 @@ class NeuralCoder:
             size = sizes[decoder.symbol([SIZE_COUNTS[s] for s in sizes])]
             if size == self._last_size:
                 raise BitstreamError("The coded mask is damaged; fetch the file again.")
-        cells = self._visit(size, lambda row, column, model: bool(decoder.decode(model)), decoder.spend)
+        cells = self._read_cells(decoder, size)
         if not cells.any():
             raise BitstreamError("The coded mask is damaged; fetch the file again.")
         return MaskGrid(cells, size, np.packbits(self._draw(cells, size)))
@@ -131,30 +133,20 @@ class NeuralCoder:
         self._last_size = size
         return drawn
 
-    def _visit(
-        self, cell: int, code: Callable[[int, int, Any], bool], spend: Callable[[int], None],
-        known_cells: np.ndarray | None = None,
-    ) -> np.ndarray:  # fmt: skip
-        """Calls ``code(row, column, model)`` for each free cell in turn; it returns the cell, written or read.
+    def _read_cells(self, decoder: Decoder, size: int) -> np.ndarray:
+        """Each free cell in turn: (rows, columns) bool.
 
-        The network is asked for many cells at once: for those ahead, too, as if they were ``known_cells``, which a
-        writer has, or, for a reader, the cells above them. Where they turn out otherwise it is asked again.
+        The network is asked for many cells at once: for those ahead, too, as if they were the cells above them. Where
+        they turn out otherwise it is asked again.
         """
-        rows, columns = self.canvas.lattice.grid_shape(cell)
-        taken = to_grid(self.canvas.taken, cell)
+        taken = to_grid(self.canvas.taken, size)
         contexts = Contexts(taken, self.canvas.number)
         above, area = False, 0
-        spend(GRID_WORK + rows * columns)
-        for row in range(rows):
-            contexts.begin(row, above, area, None if known_cells is None else known_cells[row])
-            inside, seen = 0, set[bytes]()
-            for column in np.flatnonzero(contexts.free[row]).tolist():
-                key, model = contexts.model(column)
-                seen.add(key)
-                cell_inside = code(row, column, model)
-                contexts.put(column, cell_inside)
-                inside += cell_inside
-            spend(len(seen) * NETWORK_WORK)
+        decoder.spend(GRID_WORK + taken.size)
+        for row in range(len(taken)):
+            contexts.begin(row, above, area)
+            inside, asked = contexts.read(decoder.decode)
+            decoder.spend(asked * NETWORK_WORK)
             above, area = inside > 0, area + inside
         return contexts.grid()
 

@@ -50,7 +50,9 @@ class _Frozen(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (weight,), (gradient,) = ctx.saved_tensors, gradients
-        return F.conv_transpose2d(gradient, weight.to(gradient.dtype), padding=weight.shape[-1] // 2), None, None
+        # The transposed convolution, as the plain one that it is: up to three times quicker on processors.
+        turned = weight.to(gradient.dtype).transpose(0, 1).flip(2, 3).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(gradient, turned, padding=weight.shape[-1] // 2), None, None
 
 
 class Knots(nn.Module):

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 from ...errors import SedicError
 from ..denoiser import (
-    CONTROL_LAYERS,
     HALF_PRECISION_SCALE,
     AttentionMap,
     Picture,
     attention_grid,
-    attention_weights,
     scaled_gradient,
     variance_exploding,
 )
 from ..energy import find_tokens
+from .known import Known, parts_of
+from .reading import Recorder, Stop, attention_modules
 from .schedules import SCHEDULES, noise_levels
 
 CHUNK = 75  # tokens between CLIP's start and end token
@@ -36,10 +36,6 @@ def in_tiles(autoencoder: Any) -> Any:
     autoencoder.tile_sample_min_size = AUTOENCODER_TILE
     autoencoder.tile_latent_min_size = AUTOENCODER_TILE // CELL
     return autoencoder
-
-
-class _Stop(Exception):
-    pass
 
 
 @dataclass(frozen=True)
@@ -169,11 +165,14 @@ class DiffusersDenoiser:
     hint: Tensor
     stride: float = field(default=1.0, init=False)
     noised = staticmethod(variance_exploding)
+    _read: tuple[Tensor, Tensor, Known] | None = field(default=None, init=False, repr=False)
+    _features: Tensor | None = field(default=None, init=False, repr=False)
 
     @torch.no_grad()
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
-        if self.scale == 1 or told_scale(self.models.unet):
-            return self._predict(x, sigma, self.positive)
+        if self._alone:
+            with self._known(x, sigma).answering():
+                return self._predict(x, sigma, self.positive)
         both = _together(self.positive, self.negative)
         positive, negative = self._predict(x.expand(2, -1, -1, -1), sigma, both).chunk(2)
         return negative + (positive - negative) * self.scale
@@ -182,15 +181,17 @@ class DiffusersDenoiser:
         self, x: Tensor, sigma: Tensor, layers: Sequence[str], through_control: bool = True
     ) -> list[AttentionMap]:
         modules = attention_modules(self.models.unet, self.models.controlnet, layers)
-        recorders = {module: _Recorder(module.processor) for module in modules}
+        recorders = {module: Recorder(module.processor) for module in modules}
         recorders[modules[-1]].last = True
         scale = HALF_PRECISION_SCALE if self.models.unet.dtype == torch.float16 else 1.0
         for module, recorder in recorders.items():
             module.processor = recorder
+        known, self._read = Known(), None
         try:
-            self._predict(scaled_gradient(x, 1 / scale), sigma, self.positive, through_control)
-        except _Stop:
-            pass
+            with known.learning(parts_of(self.models.unet, self.models.controlnet) if self._alone else ()):
+                self._predict(scaled_gradient(x, 1 / scale), sigma, self.positive, through_control)
+        except Stop:
+            self._read = x.detach(), sigma, known
         finally:
             for module, recorder in recorders.items():
                 module.processor = recorder.original
@@ -204,6 +205,18 @@ class DiffusersDenoiser:
 
     def picture(self, index: int) -> DiffusersDenoiser:
         return self  # texts and condition are one picture's
+
+    @property
+    def _alone(self) -> bool:
+        """Whether a step asks the network for the positive text alone, as guidance does."""
+        return self.scale == 1 or told_scale(self.models.unet) is not None
+
+    def _known(self, x: Tensor, sigma: Tensor) -> Known:
+        """What the last pass for attention computed of ``x``, once: it stops where guidance leaves x as it is."""
+        read, self._read = self._read, None
+        if read is None or not bool(torch.equal(read[1], sigma)) or not torch.equal(read[0], x):
+            return Known()
+        return read[2]
 
     def _predict(self, x: Tensor, sigma: Tensor, text: Text, through_control: bool = True) -> Tensor:
         models = self.models
@@ -230,6 +243,20 @@ class DiffusersDenoiser:
         return x - output * sigma
 
     def _control(self, z: Tensor, time: Tensor, hidden: Tensor, added: dict[str, Any]) -> Any:
+        with self._hint_features(z).answering():
+            return self._controlled(z, time, hidden, added)
+
+    def _hint_features(self, z: Tensor) -> Known:
+        """What a ControlNet first makes of the condition, which is the stage's: computed once."""
+        embedding = getattr(self.models.controlnet, "controlnet_cond_embedding", None)
+        if embedding is None:
+            return Known()
+        if self._features is None:
+            with torch.no_grad():
+                self._features = embedding(self.hint.to(z.dtype))
+        return Known({embedding: self._features.expand(len(z), -1, -1, -1)})
+
+    def _controlled(self, z: Tensor, time: Tensor, hidden: Tensor, added: dict[str, Any]) -> Any:
         network = self.models.controlnet
         hint = self.hint.to(z.dtype).expand(len(z), -1, -1, -1)
         kinds = getattr(getattr(network, "config", None), "num_control_type", None)
@@ -243,53 +270,9 @@ class DiffusersDenoiser:
         )  # fmt: skip
 
 
-class _Recorder:
-    """An attention processor that keeps the weights of the wrapped module's forward pass."""
-
-    def __init__(self, original: Any):
-        self.original, self.weights, self.last = original, torch.empty(0), False
-
-    def __call__(self, attention: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, **_: Any) -> Tensor:
-        query, key = attention.to_q(hidden_states), attention.to_k(encoder_hidden_states)
-        self.weights = attention_weights(query, key, attention.heads)
-        if self.last:
-            raise _Stop
-        return self.original(attention, hidden_states, encoder_hidden_states=encoder_hidden_states)
-
-
-def attention_modules(unet: nn.Module, controlnet: nn.Module | None, layers: Sequence[str]) -> list[Any]:
-    """The cross-attention modules of the chosen blocks, in the order in which they run.
-
-    Raises:
-        SedicError: the model has no such block.
-    """
-    choices: dict[str, list[Any]] = {}
-    if controlnet is not None:
-        downs = [block for block in controlnet.down_blocks if _attends(block)]  # type: ignore[union-attr]
-        choices[CONTROL_LAYERS] = [*downs[-1:], controlnet.mid_block]
-    choices["middle block"] = [unet.mid_block]
-    ups = [block for block in unet.up_blocks if _attends(block)]  # type: ignore[union-attr]
-    choices |= {f"{rank} up block": [block] for rank, block in zip(("first", "second"), ups, strict=False)}
-    absent = [name for name in layers if name not in choices]
-    if absent:
-        raise SedicError(f"This model has no {absent[0]} with cross-attention; choose from {', '.join(choices)}.")
-    return [
-        transformer.attn2
-        for name, blocks in choices.items()
-        if name in layers
-        for block in blocks
-        for attention in block.attentions
-        for transformer in attention.transformer_blocks
-    ]
-
-
 def told_scale(unet: Any) -> int | None:
     """How many numbers tell a network the scale of classifier-free guidance; None for all but consistency models."""
     return getattr(getattr(unet, "config", None), "time_cond_proj_dim", None)
-
-
-def _attends(block: Any) -> bool:
-    return bool(getattr(block, "has_cross_attention", False))
 
 
 def _size_conditioning(text: Text, z: Tensor) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...restoration.diffusers_backend.denoiser import attention_modules
+from ...restoration.diffusers_backend.reading import attention_modules
 
 
 class _Watched:
