@@ -160,8 +160,9 @@ class ORAGSampler(io.ComfyNode):
                 latent, before, picture = pass_through(model, vae, own, fused)
                 return {"samples": of_picture(latent["samples"], own, vae)}, before, picture
             latent, trajectory, picture = run_stage(
-                model, part.conditioning(positive), part.conditioning(negative), vae, own, sampling, own, control_net,
-                guided, fused, handling=replace(handling, picture=part.index), colors=part.reference(colors),
+                part.model(model), part.conditioning(positive), part.conditioning(negative), vae, own, sampling, own,
+                control_net, guided, fused, handling=replace(handling, picture=part.index),
+                colors=part.reference(colors),
             )  # fmt: skip
             return {"samples": of_picture(latent, own, vae)}, trajectory, picture
 
@@ -220,8 +221,8 @@ class GlobalRestore(io.ComfyNode):
         latents, pictures = [], []
         for part in (Part(index, len(image), handling.note) for index in range(len(image))):
             latent, _, picture = run_stage(
-                model, part.conditioning(positive), part.conditioning(negative), vae, part.of(image, "pictures"),
-                sampling, part.of(hint, "references"), control_net, around=AROUND[start],
+                part.model(model), part.conditioning(positive), part.conditioning(negative), vae,
+                part.of(image, "pictures"), sampling, part.of(hint, "references"), control_net, around=AROUND[start],
                 handling=replace(handling, picture=part.index), colors=part.reference(colors), keep=False,
             )  # fmt: skip
             latents.append(of_picture(latent, image, vae))
