@@ -163,3 +163,36 @@ def test_a_patch_whose_picture_cannot_be_cut_is_refused_before_anything_is_sampl
     assert not called
     sample(restore, scene, model=model, steps=1)
     assert called
+
+
+def test_the_fun_control_net_of_qwen_image_is_guided_through_and_cut(pack, restore, library):
+    """It is a ControlNet that computes with layers of the MODEL."""
+    import comfy.controlnet
+    import comfy.latent_formats
+    import comfy.ldm.qwen_image.controlnet as networks
+
+    if not hasattr(networks, "QwenImageFunControlNetModel"):
+        pytest.skip("this ComfyUI has no Fun ControlNet for Qwen-Image")
+    plain = flow_scene("Qwen-Image")
+    with torch.inference_mode():
+        network = networks.QwenImageFunControlNetModel(
+            inner_dim=96, num_attention_heads=4, attention_head_dim=24, num_control_blocks=2, main_model_double=3,
+            injection_layers=(0, 1), operations=comfy_ops(), dtype=torch.float32,
+        )  # fmt: skip
+        control_net = comfy.controlnet.QwenFunControlNet(
+            ready(network, plain.tiny.spread, 2), compression_ratio=1, latent_format=comfy.latent_formats.Wan21(),
+            load_device=CPU, extra_conds=[],
+        )  # fmt: skip
+    free, _, _ = sample(restore, plain, control_net=control_net)
+    assert torch.equal(free["samples"], stock(plain, control_net=control_net))
+    guided = guidance(library, plain, layers=LATE)
+    found = {}
+    for checkpointing in (False, True):
+        latent, _, _ = sample(
+            restore, plain, control_net=control_net, guidance=guided, steps=1, checkpointing=checkpointing
+        )
+        found[checkpointing] = latent["samples"]
+    assert not torch.equal(found[False], sample(restore, plain, control_net=control_net, steps=1)[0]["samples"])
+    torch.testing.assert_close(found[False], found[True])
+    latent, _, _ = sample(restore, plain, control_net=control_net, guidance=guided, steps=1, working_size=64)
+    assert latent["samples"].isfinite().all()

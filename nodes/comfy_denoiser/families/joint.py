@@ -174,7 +174,7 @@ def _blocks_of(family: Joint, network: Any) -> list[nn.Module]:
     try:
         return [*family.others(network), *family.blocks(network)]
     except AttributeError:
-        return list(getattr(network, "transformer_blocks", ()))
+        return [*getattr(network, "transformer_blocks", ()), *getattr(network, "control_blocks", ())]
 
 
 def _names(function: Callable) -> set[str]:
