@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import comfy.ldm.modules.attention
@@ -48,8 +47,12 @@ def pytorch_attention(network: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
-@cache
+_PLACES: dict[type, int | None] = {}
+
+
 def _told(kind: type[nn.Module]) -> int | None:
     """Which of its forward pass's arguments, itself the first, are ComfyUI's options; None if none is."""
-    names = list(inspect.signature(kind.forward).parameters)
-    return names.index("transformer_options") if "transformer_options" in names else None
+    if kind not in _PLACES:
+        names = list(inspect.signature(kind.forward).parameters)
+        _PLACES[kind] = names.index("transformer_options") if "transformer_options" in names else None
+    return _PLACES[kind]
