@@ -179,8 +179,8 @@ QWEN_IMAGE = Family(
 Z_IMAGE = Family(
     "Z-Image-Turbo",
     "A distilled model: eight steps a stage at cfg 1, where the negative text has no say. The Fun control patch goes "
-    "into the model, anew for each stage's picture; it needs ComfyUI 0.3.77 or newer, and pictures of working_size at "
-    "most. Guidance reads the first third of the layers. Nothing here was tuned on the true models.",
+    "into the model, anew for each stage's picture; it needs ComfyUI 0.3.77 or newer. Guidance reads the first third "
+    "of the layers. Nothing here was tuned on the true models.",
     replace(few_steps(Settings(working_size=1024), 8), sampler="euler", scheduler="simple"),
     parts=(
         Part("UNETLoader", "Network", ("MODEL",), (("unet_name", catalogue.Z_IMAGE),)),

@@ -13,7 +13,7 @@ import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry, shape_wrapper
 
 
 @dataclass
@@ -35,22 +35,35 @@ def _attention_backward(_: Any, query: Any, key: Any, value: Any, *__: Any, **__
     return 2 * math.prod(query[:3]) * key[2] * (3 * query[3] + 2 * value[3])
 
 
-_ATTENTION = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+_FORMULAS = flop_registry | {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: shape_wrapper(_attention),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: shape_wrapper(_attention_backward),
 }
 
 
-class _Bytes(TorchDispatchMode):
-    """Follows every tensor that an operation makes; views share their storage and count once."""
+class _Meter(TorchDispatchMode):
+    """Counts every operation, and follows every tensor that it makes; views share their storage and count once.
+
+    PyTorch's own counter of operations follows modules, too, by hooks that hold on to the graph of what runs inside:
+    nothing that is computed anew on the way back would ever be let go of.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
-        self.now = self.peak = 0
+        self.now = self.peak = self.operations = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
-        result = function(*arguments, **(options or {}))
+        options = options or {}
+        kind = function._overloadpacket
+        if kind not in _FORMULAS and function is not torch.ops.prim.device.default:
+            with self:  # a composition, which inference mode hands over whole
+                result = function.decompose(*arguments, **options)
+            if result is not NotImplemented:
+                return result
+        result = function(*arguments, **options)
+        if kind in _FORMULAS:
+            self.operations += _FORMULAS[kind](*arguments, **options, out_val=result)
         views = any(value.alias_info is not None for value in function._schema.returns)
         made = [] if views else [t for t in tree_leaves(result) if isinstance(t, torch.Tensor)]
         for key, (reference, size) in list(self.alive.items()):
@@ -71,9 +84,9 @@ class _Bytes(TorchDispatchMode):
 def counted() -> Iterator[Cost]:
     """Counts operations and bytes of what runs inside; slows it down, so its seconds mean nothing and stay 0."""
     cost = Cost()
-    with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as operations, _Bytes() as memory:
+    with _Meter() as meter:
         yield cost
-    cost.operations, cost.peak = operations.get_total_flops(), memory.peak
+    cost.operations, cost.peak = meter.operations, meter.peak
 
 
 @contextmanager

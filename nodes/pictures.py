@@ -16,7 +16,7 @@ from ..sedic.errors import SedicError
 from ..sedic.restoration.fusion import Fusion, Trajectory
 from ..sedic.restoration.guidance import Guidance
 from ..sedic.restoration.starts import stage_noise
-from .comfy_denoiser import masks_of, noising
+from .comfy_denoiser import masks_of, noising, with_pictures
 
 Steering = TypeVar("Steering", Guidance, Fusion)
 
@@ -73,6 +73,10 @@ class Part:
         if self.count == 1 or len(previous.latents[-1]) == 1:
             return previous
         return replace(previous, latents=tuple(self.of(x, "latents to fuse with") for x in previous.latents))
+
+    def model(self, model: Any) -> Any:
+        """A MODEL whose control patches see this picture of theirs."""
+        return model if self.count == 1 else with_pictures(model, lambda own: self.of(own, "pictures to control with"))
 
     def conditioning(self, conditioning: Any) -> Any:
         """A CONDITIONING with this picture's of whatever it has one for each picture of."""

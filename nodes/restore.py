@@ -17,6 +17,7 @@ from ..sedic.restoration.settings import CONDITIONS, STARTS, Settings
 from ..sedic.restoration.solvers import SOLVERS, solver_named
 from ..sedic.restoration.stages import FINAL_STAGE
 from ..sedic.restoration.starts import low_frequencies
+from .colors import color_fix_input, colors_of, detail_input
 from .comfy_denoiser import is_flow, native_size, stage_sampler, with_gradients
 from .images import kept_for_window
 from .latents import of_picture, over_canvas
@@ -69,38 +70,6 @@ def working_size_input() -> Any:
     return advanced(io.Int.Input("working_size", default=0, min=0, max=8192, step=64, optional=True,
                         tooltip="Pixels a side that the model sees at once; larger pictures are restored in tiles that "
                         "overlap. 0: the size the model was made for."))  # fmt: skip
-
-
-def color_fix_input() -> Any:
-    """The widget that holds a stage to the reference's colours."""
-    return io.Boolean.Input("color_fix", default=DEFAULTS.color_fix, optional=True,
-                            tooltip="Takes the colours (all that is coarser than about 32 pixels) from the reference "
-                                    "again, since a model's colours drift.")  # fmt: skip
-
-
-def detail_input() -> Any:
-    """The widget that says how much of what a stage paints is kept."""
-    return advanced(io.Float.Input("detail", default=DEFAULTS.detail, min=0.0, max=1.0, step=0.05, optional=True,
-                            tooltip="With color_fix: how much is kept of the fine structure that the model paints. 1: "
-                            "all of it; less where it paints grain and mesh; 0: the reference alone."))  # fmt: skip
-
-
-def colors_of(reference: Tensor | None, color_fix: bool, image: Tensor) -> Tensor | None:
-    """The picture whose colours a stage keeps, if it does.
-
-    Raises:
-        SedicError: there is none, or not of the size of ``image``.
-    """
-    if not color_fix:
-        return None
-    if reference is None:
-        raise SedicError("color_fix takes the colours from the reference; plug it in or turn color_fix off.")
-    if reference.shape[1:3] != image.shape[1:3]:
-        (high, wide), (height, width) = image.shape[1:3], reference.shape[1:3]
-        raise SedicError(
-            f"color_fix needs a reference of the picture's size, {wide}×{high}; the one plugged in is {width}×{height}."
-        )
-    return reference
 
 
 def checkpointing_input() -> Any:
@@ -177,9 +146,9 @@ class ORAGSampler(io.ComfyNode):
                 latent, before, picture = pass_through(model, vae, own, fused)
                 return {"samples": of_picture(latent["samples"], own, vae)}, before, picture
             latent, trajectory, picture = run_stage(
-                model, part.conditioning(positive), part.conditioning(negative), vae, own, sampling, own, control_net,
-                guided, fused, handling=replace(handling, picture=part.index), colors=part.reference(colors),
-                detail=detail,
+                part.model(model), part.conditioning(positive), part.conditioning(negative), vae, own, sampling, own,
+                control_net, guided, fused, handling=replace(handling, picture=part.index),
+                colors=part.reference(colors), detail=detail,
             )  # fmt: skip
             return {"samples": of_picture(latent, own, vae)}, trajectory, picture
 
@@ -246,8 +215,8 @@ class GlobalRestore(io.ComfyNode):
         latents, pictures = [], []
         for part in (Part(index, len(image), handling.note) for index in range(len(image))):
             latent, _, picture = run_stage(
-                model, part.conditioning(positive), part.conditioning(negative), vae, part.of(image, "pictures"),
-                sampling, part.of(hint, "references"), control_net, around=AROUND[start],
+                part.model(model), part.conditioning(positive), part.conditioning(negative), vae,
+                part.of(image, "pictures"), sampling, part.of(hint, "references"), control_net, around=AROUND[start],
                 handling=replace(handling, picture=part.index), colors=part.reference(colors), detail=detail,
                 keep=False,
             )  # fmt: skip

@@ -31,6 +31,7 @@ from .comfy_denoiser import (
     noising,
     stage_sampler,
     with_gradients,
+    with_pictures,
 )
 from .progress import Teller
 from .remembered import STAGES, Restored
@@ -127,6 +128,9 @@ def sample_stage(model: Any, positive: Any, negative: Any, vae: Any, image: Tens
             [positive, negative], control_net, padded(hint, latents), sampling.strength, vae
         )
     working = padded(image, latents)
+    if working.shape != image.shape:
+        fits = image.shape[1:3]
+        model = with_pictures(model, lambda own: padded(own, latents) if own.shape[1:3] == fits else own)
     latent = latents.zeros(*working.shape[1:3])
     if around is not None:
         latent = around(vae.encode(working[..., :3]))

@@ -29,9 +29,8 @@ EMBEDDED_SETTINGS = {
     "object_steps": 2, "overall_steps": 1, "object_scale": 1.0, "overall_scale": 1.0, "working_size": 1024,
     "color_fix": True, "detail": 0.7,
 }  # fmt: skip
-"""What suits the embedded models: taught to restore in one or two steps, colours put right behind each stage and two
-thirds kept of what they paint (docs/embedded.md); too little trained for classifier-free guidance; small enough to see
-a photograph whole."""
+"""What suits the embedded models: taught to restore in one or two steps, with the reference's colours and part of their
+own detail; too little trained for classifier-free guidance; small enough to see a photograph whole."""
 EMBEDDED_GUIDANCE = {"eta": 1200.0, "t_prime": 0.0}
 """Likewise, of Eq. 3, in all steps: of 800, 1,200, 1,600 and 2,400 the least that halves the mean energy of Eq. 2 to
 the end of a stage over the 35 objects of sixteen held-out pictures (docs/embedded.md)."""

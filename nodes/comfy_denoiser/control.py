@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from ...sedic.errors import SedicError
 from .gradients import replace_inference_tensors
@@ -31,6 +32,7 @@ def guided(control: Any, through: bool) -> Iterator[None]:
             stack.enter_context(torch.set_grad_enabled(through and torch.is_grad_enabled()))
             for network in set(networks(control)):
                 stack.enter_context(pytorch_attention(network))
+                stack.callback(network.register_forward_hook(_without_views).remove)
             return plain(*arguments, **options)
 
     control.get_control = get_control
@@ -41,6 +43,11 @@ def guided(control: Any, through: bool) -> Iterator[None]:
             control.get_control = plain
         else:
             del control.get_control
+
+
+def _without_views(_: Any, inputs: Any, result: Any) -> Any:
+    """A network's residuals, which ComfyUI multiplies in place: autograd forbids that in parts of one tensor."""
+    return tree_map_only(Tensor, lambda one: one.clone() if one._is_view() and one.requires_grad else one, result)
 
 
 def chain(control: Any) -> Iterator[Any]:

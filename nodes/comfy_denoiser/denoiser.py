@@ -23,6 +23,7 @@ from .casting import transient_weights
 from .control import guided, networks, part_of, prepare
 from .families import Read, family_of
 from .gradients import clone_conditioning, stranger
+from .hints import guided_patches, with_parts
 from .kernels import Stop
 from .noise import noising_by
 from .patches import cache_forgets, guided_options, strangers
@@ -103,6 +104,7 @@ class ComfyDenoiser:
                 stack.enter_context(guided(control, through_control))
             for network in {read.network, *read.through}:
                 stack.enter_context(transient_weights(network))
+            stack.enter_context(guided_patches(self.extra_args["model_options"]))
             stack.enter_context(family.recording(read, maps))
             stack.enter_context(suppress(Stop))
             comfy.samplers.calc_cond_batch(
@@ -191,8 +193,10 @@ class ComfyDenoiser:
 
     def _part(self, cut: Callable[[Tensor, int], Tensor], own: Callable[[dict[str, Any]], dict[str, Any]]
               ) -> ComfyDenoiser:  # fmt: skip
-        """A denoiser whose ControlNets see a part of their hints, and whose conditionings are ``own``."""
-        part = ComfyDenoiser(self.model, self.extra_args, self.checkpoint, self.words.prompt, self.words.note)
+        """A denoiser whose ControlNets and patches see a part of their hints; its conditionings are ``own``."""
+        options = with_parts(self.extra_args["model_options"], self.model.noise, cut)
+        given = {**self.extra_args, "model_options": options}
+        part = ComfyDenoiser(self.model, given, self.checkpoint, self.words.prompt, self.words.note)
         controls: dict[int, Any] = {}  # both halves share one ControlNet: only then they run as one batch
         for condition in (condition for kind in self.conds.values() for condition in kind or ()):
             control = condition.get("control")

@@ -35,10 +35,12 @@ def with_gradients(model: comfy.model_patcher.ModelPatcher) -> comfy.model_patch
     Raises:
         GradientError: there is no way back through this model; says why.
     """
+    options = comfy.model_patcher.create_model_options_clone(model.model_options)
     try:
         model = model.clone(disable_dynamic=True)  # newer cores stream weights through a reused buffer otherwise
     except TypeError:
         model = model.clone()
+    model.model_options = options  # an older core's clone copies the patches, with all networks that they bring
     if family_of(model.get_model_object("diffusion_model")) is None:
         raise stranger(model)
     obstacle = why_no_gradient(model)

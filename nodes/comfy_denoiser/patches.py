@@ -38,8 +38,13 @@ def guided_options(options: dict[str, Any], behind: dict[str, Callable]) -> dict
     return options
 
 
-def on_copies(patch: Callable) -> Callable:
-    """``patch``, whose writing into tensors reaches nothing that autograd has saved, before it or within it."""
+def on_copies(patch: Any) -> Any:
+    """``patch``, whose writing into tensors reaches nothing that autograd has saved, before it or within it.
+
+    ComfyUI's patches are functions, or (class of a layer, function).
+    """
+    if isinstance(patch, tuple):
+        return tuple(part if isinstance(part, type) else on_copies(part) for part in patch)
 
     def run(*arguments: Any, **options: Any) -> Any:
         if not torch.is_grad_enabled():

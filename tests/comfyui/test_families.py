@@ -279,24 +279,23 @@ def test_the_users_model_is_as_it_was_however_a_guided_run_ends(comfy, restore, 
 
 
 @pytest.mark.parametrize("kind", ["fp8", "packed", "GGMLTensor"])
-def test_quantised_weights_are_refused_or_unguided_as_if_unguidable_says(restore, flow, library, kind, monkeypatch):
-    network = flow.model.model.diffusion_model
+def test_quantised_weights_are_refused_or_unguided_as_if_unguidable_says(restore, scene, library, kind, monkeypatch):
+    network = scene.model.model.diffusion_model
     if kind == "fp8":
+        layer = next(module for module in network.modules() if isinstance(module, torch.nn.Linear))
         ops = type("fp8_ops", (), {})
-        linear = type(
-            "Linear", (type(network.img_in),), {"__qualname__": "fp8_ops.Linear", "__module__": ops.__module__}
-        )
-        monkeypatch.setattr(network.img_in, "__class__", linear)
+        linear = type("Linear", (type(layer),), {"__qualname__": "fp8_ops.Linear", "__module__": ops.__module__})
+        monkeypatch.setattr(layer, "__class__", linear)
     else:
         weight = torch.nn.Parameter(torch.zeros(4, dtype=torch.uint8), requires_grad=False)
         if kind == "GGMLTensor":
             weight = torch.nn.Parameter(torch.zeros(4).as_subclass(type("GGMLTensor", (torch.Tensor,), {})), False)
         monkeypatch.setitem(network._parameters, "packed", weight)
-    guided = guidance(library, flow)
+    guided = guidance(library, scene)
     with pytest.raises(library.errors.SedicError, match="quantised weights.*if_unguidable"):
-        sample(restore, flow, guidance=guided, steps=1)
-    latent, _, _ = sample(restore, flow, guidance=guided, steps=1, if_unguidable="go on")
-    assert torch.equal(latent["samples"], sample(restore, flow, steps=1)[0]["samples"])
+        sample(restore, scene, guidance=guided, steps=1)
+    latent, _, _ = sample(restore, scene, guidance=guided, steps=1, if_unguidable="go on")
+    assert torch.equal(latent["samples"], sample(restore, scene, steps=1)[0]["samples"])
 
 
 def test_each_network_is_of_one_family(families, scene):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from .flow_models import SIZE, WORDS, flow_scene
+from .flow_models import SIZE, TINY, WORDS, flow_scene
 from .scene import sample
 
 
@@ -15,24 +15,32 @@ def flow(pack):
     return flow_scene("Flux")
 
 
-def test_a_model_of_no_family_here_is_restored_without_guidance_or_refused_by_name(restore, flow, library, monkeypatch):
-    class Wan(type(flow.model.model.diffusion_model)):
+@pytest.fixture(scope="module", params=list(TINY))
+def scene(request, pack):
+    """The same of every family."""
+    return flow_scene(request.param)
+
+
+def test_a_model_of_no_family_here_is_restored_without_guidance_or_refused_by_name(
+    restore, scene, library, monkeypatch
+):
+    class Wan(type(scene.model.model.diffusion_model)):
         """A class that no family knows."""
 
-    monkeypatch.setattr(flow.model.model.diffusion_model, "__class__", Wan)
-    monkeypatch.setattr(flow.model.model, "__class__", type("WAN21", (type(flow.model.model),), {}))
+    monkeypatch.setattr(scene.model.model.diffusion_model, "__class__", Wan)
+    monkeypatch.setattr(scene.model.model, "__class__", type("WAN21", (type(scene.model.model),), {}))
     asked = []
-    handle = flow.model.model.diffusion_model.register_forward_pre_hook(lambda *_: asked.append(1))
-    guided = library.guidance.Guidance(flow.mask, WORDS)
+    handle = scene.model.model.diffusion_model.register_forward_pre_hook(lambda *_: asked.append(1))
+    guided = library.guidance.Guidance(scene.mask, WORDS)
     try:
         with pytest.raises(library.errors.SedicError, match="WAN21.*unplug guidance"):
-            sample(restore, flow, guidance=guided)
+            sample(restore, scene, guidance=guided)
         assert not asked
     finally:
         handle.remove()
-    fusion = library.fusion.Fusion(flow.mask, flow.image)
-    free, _, _ = sample(restore, flow, fusion=fusion, steps=2)
-    latent, _, _ = sample(restore, flow, guidance=guided, fusion=fusion, steps=2, if_unguidable="go on")
+    fusion = library.fusion.Fusion(scene.mask, scene.image)
+    free, _, _ = sample(restore, scene, fusion=fusion, steps=2)
+    latent, _, _ = sample(restore, scene, guidance=guided, fusion=fusion, steps=2, if_unguidable="go on")
     assert torch.equal(latent["samples"], free["samples"])
 
 

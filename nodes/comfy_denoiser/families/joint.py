@@ -20,7 +20,7 @@ import comfy.model_management
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
+from torch.utils.checkpoint import checkpoint
 
 from ....sedic.errors import SedicError
 from ....sedic.restoration.denoiser import AttentionMap
@@ -145,16 +145,15 @@ class Joint(ABC):
                     result = None
             return result, found[0] if found else None
 
-        # The weights are made outside: nested in the second run their own parts would not be let go of.
+        # The weights are made outside: inside, their products would be computed three times.
         def run(*arguments: Any, **options: Any) -> Any:
             # ComfyUI writes the place of the running block into these dictionaries: a second run needs the first's.
             options = {name: dict(o) if isinstance(o, dict) else o for name, o in options.items()}
             how: dict[str, Any] = {}
             if read.checkpoint:
-                with set_checkpoint_early_stop(False):  # the error that stops it would hold on to what it passed
-                    result, both = checkpoint(
-                        forward, how, *arguments, use_reentrant=False, preserve_rng_state=False, **options
-                    )
+                result, both = checkpoint(
+                    forward, how, *arguments, use_reentrant=False, preserve_rng_state=False, **options
+                )
             else:
                 result, both = forward(how, *arguments, **options)
             if both is not None:
@@ -175,7 +174,7 @@ def _blocks_of(family: Joint, network: Any) -> list[nn.Module]:
     try:
         return [*family.others(network), *family.blocks(network)]
     except AttributeError:
-        return list(getattr(network, "transformer_blocks", ()))
+        return [*getattr(network, "transformer_blocks", ()), *getattr(network, "control_blocks", ())]
 
 
 def _names(function: Callable) -> set[str]:

@@ -25,7 +25,7 @@ WEIGHTS = Path(__file__).parents[1] / "weights" / "compact.safetensors"
 STRIDE = 32  # both sides' divisor
 # Pixels that are taken at once, in each direction, and what is seen around them: they bound the memory. What the
 # encoder does may be a little worse at a border; the decoder sees nearly all that there is to see.
-DECODED, ANALYSED, REFINED = (1024, 96), (1024, 96), (768, 32)
+DECODED, ANALYSED, REFINED = (768, 96), (768, 96), (768, 32)
 BEYOND = 12  # qualities above the last that was trained: what depends on the quality goes on along its last line
 LATENTS = (32, 16)  # how much smaller than the picture they are
 Tile = tuple[slice, slice]  # rows and columns
