@@ -8,15 +8,11 @@ from pathlib import Path
 
 from ..bitstream import SedicFile
 from ..errors import SedicError
-from ..picture import read_picture
+from ..picture import picture_endings, read_picture
 from ..semantics import Limits, Semantics, mask_files
 from .protocols import Protocol
 from .scenes import Scene
 
-PICTURES = frozenset(
-    (".png .jpg .jpeg .jpe .webp .avif .tif .tiff .bmp .gif .ppm .pnm .jp2 .jxl .heic .heif").split(" ")  # noqa: SIM905
-)
-"""Endings of files that are taken for pictures."""
 _SHOWN = 3  # names in a sentence
 
 
@@ -93,7 +89,7 @@ def pictures(folder: Path) -> list[Path]:
     Raises:
         SedicError: there is no such folder.
     """
-    return _files(folder, PICTURES)
+    return _files(folder, picture_endings())
 
 
 def files(folder: Path) -> list[Path]:
