@@ -13,7 +13,7 @@ _JPEG_XL = ".jxl"
 
 
 def picture_endings() -> frozenset[str]:
-    """Endings, in small letters, that pictures of a folder have; a file that is named itself is read whatever it is called.
+    """Endings, in small letters, of a folder's pictures; a file that is named itself is read whatever it is called.
 
     HEIC is among them without its package, too: whoever has a phone's pictures is told of each what it needs.
     """
