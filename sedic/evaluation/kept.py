@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import time
 import zipfile
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import output
 from ..bitstream import SedicFile
 from ..codec import default_settings, load_models, settings_of, to_pixels
 from ..errors import SedicError
@@ -191,7 +193,7 @@ def perform(task: Task, key: str, models: Any, plan: Plan, tools: Tools) -> None
     missing = [name for name in task.variants if not _done(task, name, key, tools, plan.special)]
     if not missing:
         return
-    task.folder.mkdir(parents=True, exist_ok=True)
+    output.make_folder(task.folder)
     scene = task.scene.opened()
     given = None if task.file is None else SedicFile.read(task.file)
     settings = plan.settings if given is None else settings_of(given, plan.settings)
@@ -214,12 +216,12 @@ def perform(task: Task, key: str, models: Any, plan: Plan, tools: Tools) -> None
                 pixels, facts = _made(task, case, name)
                 known |= facts
             found = tools.figures(scene.pixels, pixels, wanted)
-        partial = task.folder / f".{_file(name)}.partial.npz"
         stored: dict[str, Any] = (
             known | found | {"key": key + _inputs(task, name), "about": json.dumps(about | tools.about)}
         )
-        np.savez(partial, **stored)
-        partial.replace(task.folder / f"{_file(name)}.npz")
+        data = io.BytesIO()
+        np.savez(data, **stored)
+        output.write(task.folder / f"{_file(name)}.npz", data.getvalue())
 
 
 def read(task: Task, name: str) -> dict[str, np.ndarray] | None:

@@ -162,11 +162,16 @@ def check_sizes(scenes: Sequence[SceneOnDisk], paths: Sequence[Path]) -> None:
 
 def _files(folder: Path, endings: Iterable[str]) -> list[Path]:
     try:
-        found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        found = sorted(path for path in folder.iterdir() if _is_file(path) and not path.name.startswith("."))
     except OSError as error:
         raise SedicError(f"{folder} cannot be read ({error.strerror or error}); name a folder.") from error
     endings = set(endings)
     return [path for path in found if path.suffix.lower() in endings]
+
+
+def _is_file(path: Path) -> bool:
+    """Also of a link that leads nowhere or in a circle: it is told when it is read, not left out."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _json(path: Path) -> Path:
