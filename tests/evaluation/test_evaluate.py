@@ -17,6 +17,8 @@ from sedic.errors import SedicError
 from sedic.evaluation import kept
 from sedic.evaluation.evaluate import Request, evaluate
 from sedic.evaluation.kept import Plan
+from sedic.evaluation.originals import originals
+from sedic.evaluation.protocols import PROTOCOLS
 from sedic.restoration.settings import Settings
 from tests.restoration.toy import ToyModels
 
@@ -120,6 +122,19 @@ def test_an_ablation_of_pictures_without_objects_and_a_report_without_a_place_ar
         evaluate(Request(folder, tmp_path, plan=PLAN))
     with pytest.raises(SedicError, match="there is no folder"):
         evaluate(Request(folder, tmp_path / "nowhere" / "r", plan=PLAN))
+
+
+def test_a_variants_seconds_are_its_own_whatever_was_made_before_it(folder, tmp_path, models):
+    """Those before the default one decode whole files; row 1 is made of the stages that the others share."""
+    scene = originals(folder, PROTOCOLS["folder"], words=True, count=1)[0]
+    names = ("unguided", "row 1", kept.FINAL)
+    (task,) = kept.tasks([scene], tmp_path, names)
+    assert len(list(kept.run([task], 1, None, PLAN, PLAN.tools()))) == 2
+    unguided, row, final = (kept.seconds(kept.read(task, name)) for name in names)
+    assert set(unguided) == {"decode"}
+    assert row == {}
+    assert "decode" not in final
+    assert {"encode", "reference", "object1", "final"} < set(final)
 
 
 @pytest.mark.parametrize("ending", [".md", ".html"])
