@@ -111,10 +111,8 @@ def fingerprint(settings: Settings, models: str = EMBEDDED, more: str = "") -> s
 
 def weights_fingerprint() -> str:
     """Of the embedded weights, eight hexadecimal digits: pages say by it what they were measured on."""
-    total = hashlib.sha256()
-    for path in sorted(WEIGHTS.glob("*.safetensors")):
-        total.update(path.read_bytes())
-    return total.hexdigest()[:8]
+    weights = b"".join(path.read_bytes() for path in sorted(WEIGHTS.glob("*.safetensors")))
+    return hashlib.sha256(weights).hexdigest()[:8]
 
 
 def run(todo: Sequence[Task], workers: int, minutes: float | None, plan: Plan, tools: Tools) -> Iterator[str]:
@@ -258,10 +256,8 @@ def picture_of(task: Task, name: str) -> Path:
 def _made(task: Task, case: Case, name: str) -> tuple[np.ndarray, dict[str, Any]]:
     """A variant's picture, which is written, and what is known of it: bytes, what they are spent on, seconds."""
     if name == FINAL and task.decoded is not None:
-        pixels, size = read_picture(task.decoded, metadata=False), None
-        if task.file is not None:
-            size = task.file.stat().st_size
-        result = Result(pixels, size or 0)
+        size = None if task.file is None else task.file.stat().st_size
+        result = Result(read_picture(task.decoded, metadata=False), size or 0)
     else:
         if isinstance(case.models, _Lazy) and name != REFERENCE:
             case.models.loaded()  # before anything is timed
@@ -269,9 +265,7 @@ def _made(task: Task, case: Case, name: str) -> tuple[np.ndarray, dict[str, Any]
         size = result.bytes
     facts: dict[str, Any] = {"pixels": result.pixels.shape[0] * result.pixels.shape[1]}
     if size is not None:
-        facts["bytes"] = size
-    if name == FINAL and size is not None:
-        facts["parts"] = json.dumps(spent(case.file))
+        facts |= {"bytes": size} | ({"parts": json.dumps(spent(case.file))} if name == FINAL else {})
     if result.pixels.shape != case.scene.pixels.shape:
         raise SedicError(
             f"{case.scene.name} is {_size(case.scene.pixels)} and its {name} picture {_size(result.pixels)}; give "

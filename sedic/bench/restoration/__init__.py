@@ -28,6 +28,8 @@ ROWS = (special.AUTOENCODER, *GROUPS, special.ENERGY, SPEED)
 """What is measured where nobody chose."""
 CHOICES = (*ROWS, special.FEW)
 """What ``--only`` chooses from."""
+OF_IMAGES = ("main", "references", SPEED, special.FEW)
+"""What of these is measured of ``--images``; all but the speed also, and the others only, of held-out pictures."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ def measure(options: Options) -> None:
     """
     if options.heldout is None and options.images is None:
         raise SedicError("There is nothing to measure; give --heldout DIR, --images DIR or both.")
+    alone = [name for name in options.only if name not in OF_IMAGES]
+    if options.heldout is None and alone and tuple(options.only) != ROWS:
+        raise SedicError(f"{', '.join(alone)}: measured of held-out pictures; give --heldout DIR, or leave it out.")
     if options.markdown is not None:
         page.parts(options.markdown)
     plan, tools = plan_and_tools()
@@ -99,8 +104,7 @@ def _sets(options: Options) -> Iterator[tuple[str, list[Task]]]:
     groups = [name for name in options.only if name in GROUPS]
     extra = [name for name in options.only if name in special.SPECIAL]
     original = [kept.ORIGINAL] if groups else []
-    of_images = [name for name in groups if name in ("main", "references")]
-    of_images += [name for name in options.only if name == special.FEW]
+    of_images = [name for name in options.only if name in OF_IMAGES and name != SPEED]
     if options.images is not None and of_images:
         for side in options.sides:
             scenes = described(options.images, options.image_pictures, side)
