@@ -128,19 +128,19 @@ def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
     for title, measured in sets.items():
         whole = "heldout" in str(measured.tasks[0].folder.parent.name)
         parts = [
-            (("main",), "Final against reference", tables.main),
-            (("references",), "Codecs of the reference at equal bytes", tables.references),
-            ((special.FEW,), "Guidance in few steps", tables.few_steps),
+            ({"main"}, "Final against reference", tables.main),
+            ({"references"}, "Codecs of the reference at equal bytes", tables.references),
+            ({special.FEW}, "Guidance in few steps", tables.few_steps),
         ]
         if whole:
             parts += [
-                ((special.AUTOENCODER,), "The autoencoder", tables.autoencoder),
-                (("words", "guidance", "objects"), "Words, guidance, objects", tables.effects),
-                (("contents",), "What the file holds (Table V)", tables.contents),
-                ((special.ENERGY,), "Energy", tables.energies),
+                ({special.AUTOENCODER}, "The autoencoder", tables.autoencoder),
+                ({"words", "guidance", "objects"}, "Words, guidance, objects", tables.effects),
+                ({"contents"}, "What the file holds (Table V)", tables.contents),
+                ({special.ENERGY}, "Energy", tables.energies),
             ]
         for names, heading, table in parts:
-            lines = list(table(measured)) if set(names) & set(options.only) else []
+            lines = list(table(measured)) if names & set(options.only) else []
             if lines:
                 yield from ("", f"### {heading}: {title}", "", *lines)
     if SPEED in options.only and options.images is not None and not options.again:
