@@ -9,7 +9,6 @@ knows.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,28 +118,6 @@ class Manifest:
             raise ManifestError(
                 f"{self.path} is of sedic {header.get('command')}, not {self._command}; name another folder."
             )
-
-
-def sha256(data: bytes) -> str:
-    """As manifests have it."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def file_sha256(path: Path) -> str | None:
-    """Of a file's bytes; None where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return _digest(file)
-    except OSError:
-        return None
-
-
-def _digest(file: Any) -> str:
-    """Of a file that may be large."""
-    digest = hashlib.sha256()
-    while piece := file.read(1 << 20):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def _line(row: dict[str, Any]) -> bytes:

@@ -14,8 +14,8 @@ from typing import Any
 
 from .. import output
 from ..errors import SedicError
+from ..hashes import file_sha256, sha256
 from ..semantics import mask_names
-from .manifest import file_sha256, sha256
 
 WHOLE = ("s3", "gcs", "abfs")  # stores whose objects appear whole or not at all
 

@@ -15,11 +15,6 @@ from ..semantics import mask_files as semantics_masks
 from .manifest import NAME as MANIFEST
 from .places import Where, inside, names
 
-PICTURES = frozenset(
-    [".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg"]
-    + [".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".tga", ".tif", ".tiff", ".webp"]
-)
-"""Endings that a folder's pictures have; a file that is named itself is taken whatever it is called."""
 FILES = frozenset([".sedic"])
 
 
@@ -85,7 +80,7 @@ def make_plan(
     left = ", ".join(f"{number} {kind or 'without ending'}" for kind, number in sorted(other.items()))
     if not plan.items and not plan.refused:
         named = ", ".join(map(str, inputs))
-        wanted = "pictures" if endings is PICTURES else ", ".join(sorted(endings)) + " files"
+        wanted = ", ".join(sorted(endings)) + " files" if endings == FILES else "pictures"
         held = f"but other files ({left})" if left else "and no files at all"
         raise PlanError(f"{named} holds no {wanted}, {held}; name another folder.")
     if left:

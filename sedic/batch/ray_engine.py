@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SedicError
+from ..hashes import sha256
 from ..progress import tell
 from . import places
-from .manifest import sha256
 from .parquet import ParquetManifest
 from .places import Where
 from .plan import Item, Plan

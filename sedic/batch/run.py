@@ -12,9 +12,10 @@ from typing import Any
 
 from .. import output
 from ..errors import SedicError
+from ..hashes import file_sha256, sha256
 from ..progress import tell
 from . import places
-from .manifest import Manifest, file_sha256, sha256
+from .manifest import Manifest
 from .plan import Item, Plan
 from .work import Result, Work, fingerprint, foreign
 from .workers import Crew, default_jobs

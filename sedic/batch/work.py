@@ -18,8 +18,8 @@ from typing import Any, Protocol
 import psutil
 
 from ..errors import SedicError
+from ..hashes import file_sha256, sha256
 from . import places
-from .manifest import file_sha256, sha256
 from .places import Where
 from .plan import mask_files
 

@@ -14,8 +14,7 @@ if __name__ == "__main__":
     threads.share()  # what is imported next loads PyTorch
 
 from ..errors import SedicError
-from ..reference import DEFAULT_CODEC
-from . import bitstream, busy, eyes, folders, pictures, pristine, reference, restoration, speed
+from . import bitstream, busy, eyes, folders, pristine, reference, restoration, speed
 from .decoder import measure as measure_decoder
 from .energy import VARIANTS
 from .restoration import predictable, sheets
@@ -25,13 +24,7 @@ def main() -> int:
     """Runs a measurement; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m sedic.bench")
     commands = parser.add_subparsers(required=True, metavar="NAME")
-    picture = commands.add_parser("pictures", help="bytes per component, PSNR and MS-SSIM of a folder of pictures")
-    picture.add_argument("--images", type=Path, required=True, metavar="DIR", help="NAME.png with NAME.json beside it")
-    picture.add_argument("--reference", default=DEFAULT_CODEC, metavar="NAME[:QUALITY]")
-    picture.add_argument("--decode", type=int, default=0, metavar="N", help="also restore the first N pictures")
-    picture.set_defaults(run=lambda o: pictures.measure(o.images, o.reference, o.decode))
-
-    file = commands.add_parser("bitstream", help="words, masks and whole files beside other compressors")
+    file = commands.add_parser("bitstream", help="words and masks beside other compressors")
     file.add_argument("--text", type=Path, metavar="DIR", help="the folder that holds text/ with descriptions")
     file.add_argument("--images", type=Path, metavar="DIR", help="NAME.png with NAME.json and masks beside it")
     file.set_defaults(run=lambda o: bitstream.measure(o.text, o.images))

@@ -1,11 +1,10 @@
-"""What the file costs: words, masks, and whole files of a folder of pictures."""
+"""What words and masks of a folder of pictures cost beside other coders; ``sedic evaluate`` measures whole files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ..reference import DEFAULT_CODEC
-from . import masks, pictures, texts
+from . import masks, texts
 
 
 def measure(text: Path | None, images: Path | None) -> None:
@@ -13,8 +12,7 @@ def measure(text: Path | None, images: Path | None) -> None:
 
     Args:
         text: the folder that holds ``text/`` with held-out descriptions: bits a character under each coder.
-        images: pictures with Semantics JSON and masks beside them: bytes of words and of masks a picture, and of whole
-            files.
+        images: pictures with Semantics JSON and masks beside them: bytes of words and of masks a picture.
 
     Raises:
         SedicError: no such files.
@@ -24,5 +22,3 @@ def measure(text: Path | None, images: Path | None) -> None:
         print()
     if images is not None:
         masks.measure(images)
-        print()
-        pictures.measure(images, DEFAULT_CODEC, 0)

@@ -10,10 +10,10 @@ from pathlib import Path
 from ..batch.decoding import Decoding
 from ..batch.encoding import Encoding
 from ..batch.plan import FILES, make_plan
-from ..batch.plan import PICTURES as PICTURE_ENDINGS
 from ..batch.run import Run, Summary
 from ..batch.work import Work
 from ..errors import SedicError
+from ..picture import picture_endings
 from ..threads import busy_cores, cores
 
 PICTURES = 40
@@ -34,7 +34,7 @@ def measure(images: Path, pictures: int = PICTURES, jobs: Sequence[int] | None =
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for number in chosen:
-            rows.append(("encode", _done(Encoding(), [images], PICTURE_ENDINGS, ".sedic", Path(folder, f"e{number}"),
+            rows.append(("encode", _done(Encoding(), [images], picture_endings(), ".sedic", Path(folder, f"e{number}"),
                                          number, pictures)))  # fmt: skip
         for number in chosen if decode else ():
             rows.append(("decode", _done(Decoding(), [Path(folder, f"e{chosen[0]}")], FILES, ".png",

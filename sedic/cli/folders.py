@@ -82,7 +82,7 @@ def encoding(options: argparse.Namespace, how: Encoding) -> Several:
         SedicError: options that several pictures cannot have.
     """
     from ..batch.pace import Pace
-    from ..batch.plan import PICTURES
+    from ..picture import picture_endings
 
     if isinstance(options.semantics, Path) and not options.semantics.is_dir():
         raise SedicError(
@@ -92,7 +92,7 @@ def encoding(options: argparse.Namespace, how: Encoding) -> Several:
     if how.endpoint and how.endpoint.requests_per_minute and options.engine == ENGINES[0]:
         pace = Pace(how.endpoint.requests_per_minute, multiprocessing.get_context("spawn"))
         how = replace(how, pace=pace)
-    return Several(how, options.image, PICTURES, ".sedic", options.semantics)
+    return Several(how, options.image, picture_endings(), ".sedic", options.semantics)
 
 
 def decoding(options: argparse.Namespace) -> Several:

@@ -25,6 +25,7 @@ from .report.markdown import markdown
 from .report.page import Report, Section
 
 PAGE, TEXT, FOLDER_OF_PICTURES = ".html", ".md", "_pictures"
+_BEGINNINGS = {PAGE: b"<title>SEDIC", TEXT: b"# SEDIC"}  # a report's title is in its first lines
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ def evaluate(request: Request, say: Callable[[str], None] = lambda _: None) -> R
     """
     if request.report.is_dir():
         raise SedicError(f"{request.report} is a folder; name the report, say {request.report / 'report'}.")
-    for ending in (PAGE, TEXT):
+    for ending, title in _BEGINNINGS.items():
         output.check(request.beside(ending))
+        _require_report(request.beside(ending), title)
     protocol = PROTOCOLS[request.protocol]
     words = request.files is None and request.decoded is None
     scenes = originals.originals(request.folder, protocol, words, request.count)
@@ -102,6 +104,19 @@ def evaluate(request: Request, say: Callable[[str], None] = lambda _: None) -> R
     return Result(
         request.beside(PAGE), request.beside(TEXT), len(todo), _means(measured, todo[0].variants, tools), tools.left_out
     )
+
+
+def _require_report(path: Path, title: bytes) -> None:
+    """A report is replaced by the next one; a README.md of somebody's is not.
+
+    Raises:
+        SedicError: something else is there.
+    """
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(1000)
+        if head and title not in head:
+            raise SedicError(f"{path} is there and is no report of sedic's; name another report, or move it away.")
 
 
 def _ablation(request: Request) -> Ablation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import time
 import zipfile
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import output
 from ..bitstream import SedicFile
 from ..codec import default_settings, load_models, settings_of, to_pixels
 from ..errors import SedicError
@@ -109,10 +111,8 @@ def fingerprint(settings: Settings, models: str = EMBEDDED, more: str = "") -> s
 
 def weights_fingerprint() -> str:
     """Of the embedded weights, eight hexadecimal digits: pages say by it what they were measured on."""
-    total = hashlib.sha256()
-    for path in sorted(WEIGHTS.glob("*.safetensors")):
-        total.update(path.read_bytes())
-    return total.hexdigest()[:8]
+    weights = b"".join(path.read_bytes() for path in sorted(WEIGHTS.glob("*.safetensors")))
+    return hashlib.sha256(weights).hexdigest()[:8]
 
 
 def run(todo: Sequence[Task], workers: int, minutes: float | None, plan: Plan, tools: Tools) -> Iterator[str]:
@@ -149,9 +149,13 @@ class _Lazy:
         self._plan, self._models = plan, None
 
     def __getattr__(self, name: str) -> Any:
+        return getattr(self.loaded(), name)
+
+    def loaded(self) -> Any:
+        """The models themselves."""
         if self._models is None:
             self._models = self._plan.load()
-        return getattr(self._models, name)
+        return self._models
 
 
 _here: Any = None
@@ -191,7 +195,7 @@ def perform(task: Task, key: str, models: Any, plan: Plan, tools: Tools) -> None
     missing = [name for name in task.variants if not _done(task, name, key, tools, plan.special)]
     if not missing:
         return
-    task.folder.mkdir(parents=True, exist_ok=True)
+    output.make_folder(task.folder)
     scene = task.scene.opened()
     given = None if task.file is None else SedicFile.read(task.file)
     settings = plan.settings if given is None else settings_of(given, plan.settings)
@@ -214,12 +218,12 @@ def perform(task: Task, key: str, models: Any, plan: Plan, tools: Tools) -> None
                 pixels, facts = _made(task, case, name)
                 known |= facts
             found = tools.figures(scene.pixels, pixels, wanted)
-        partial = task.folder / f".{_file(name)}.partial.npz"
         stored: dict[str, Any] = (
             known | found | {"key": key + _inputs(task, name), "about": json.dumps(about | tools.about)}
         )
-        np.savez(partial, **stored)
-        partial.replace(task.folder / f"{_file(name)}.npz")
+        data = io.BytesIO()
+        np.savez(data, **stored)
+        output.write(task.folder / f"{_file(name)}.npz", data.getvalue())
 
 
 def read(task: Task, name: str) -> dict[str, np.ndarray] | None:
@@ -252,30 +256,29 @@ def picture_of(task: Task, name: str) -> Path:
 def _made(task: Task, case: Case, name: str) -> tuple[np.ndarray, dict[str, Any]]:
     """A variant's picture, which is written, and what is known of it: bytes, what they are spent on, seconds."""
     if name == FINAL and task.decoded is not None:
-        pixels, size = read_picture(task.decoded, metadata=False), None
-        if task.file is not None:
-            size = task.file.stat().st_size
-        result = Result(pixels, size or 0)
+        size = None if task.file is None else task.file.stat().st_size
+        result = Result(read_picture(task.decoded, metadata=False), size or 0)
     else:
+        if isinstance(case.models, _Lazy) and name != REFERENCE:
+            case.models.loaded()  # before anything is timed
         result = made(name, case)
         size = result.bytes
     facts: dict[str, Any] = {"pixels": result.pixels.shape[0] * result.pixels.shape[1]}
     if size is not None:
-        facts["bytes"] = size
-    if name == FINAL and size is not None:
-        facts["parts"] = json.dumps(spent(case.file))
+        facts |= {"bytes": size} | ({"parts": json.dumps(spent(case.file))} if name == FINAL else {})
     if result.pixels.shape != case.scene.pixels.shape:
         raise SedicError(
             f"{case.scene.name} is {_size(case.scene.pixels)} and its {name} picture {_size(result.pixels)}; give "
             "pictures of one size."
         )
+    whole = case.seconds.pop("decode", None)  # of this variant alone: the next one may be made of shared stages
     write_picture(picture_of(task, name), result.pixels)
     if name == FINAL and task.decoded is None:
         for j, image in enumerate(case.after[1:], 1):
             write_picture(task.folder / f"object-{j}.png", to_pixels(image))
         facts["seconds"] = json.dumps(case.seconds)
-    elif "decode" in case.seconds:
-        facts["seconds"] = json.dumps({"decode": case.seconds["decode"]})
+    elif whole is not None:
+        facts["seconds"] = json.dumps({"decode": whole})
     return result.pixels, facts
 
 

@@ -8,15 +8,11 @@ from pathlib import Path
 
 from ..bitstream import SedicFile
 from ..errors import SedicError
-from ..picture import read_picture
+from ..picture import picture_endings, read_picture
 from ..semantics import Limits, Semantics, mask_files
 from .protocols import Protocol
 from .scenes import Scene
 
-PICTURES = frozenset(
-    (".png .jpg .jpeg .jpe .webp .avif .tif .tiff .bmp .gif .ppm .pnm .jp2 .jxl .heic .heif").split(" ")  # noqa: SIM905
-)
-"""Endings of files that are taken for pictures."""
 _SHOWN = 3  # names in a sentence
 
 
@@ -93,7 +89,7 @@ def pictures(folder: Path) -> list[Path]:
     Raises:
         SedicError: there is no such folder.
     """
-    return _files(folder, PICTURES)
+    return _files(folder, picture_endings())
 
 
 def files(folder: Path) -> list[Path]:
@@ -166,11 +162,16 @@ def check_sizes(scenes: Sequence[SceneOnDisk], paths: Sequence[Path]) -> None:
 
 def _files(folder: Path, endings: Iterable[str]) -> list[Path]:
     try:
-        found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        found = sorted(path for path in folder.iterdir() if _is_file(path) and not path.name.startswith("."))
     except OSError as error:
         raise SedicError(f"{folder} cannot be read ({error.strerror or error}); name a folder.") from error
     endings = set(endings)
     return [path for path in found if path.suffix.lower() in endings]
+
+
+def _is_file(path: Path) -> bool:
+    """Also of a link that leads nowhere or in a circle: it is told when it is read, not left out."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _json(path: Path) -> Path:

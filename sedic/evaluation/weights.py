@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import SedicError
+from ..hashes import file_sha256
 
 
 class Missing(SedicError):
@@ -92,8 +92,5 @@ def _short(folder: Path) -> str:
 
 @cache
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        total = hashlib.sha256()
-        while block := file.read(1 << 20):
-            total.update(block)
-    return total.hexdigest()[:8]
+    """Of a file that may have gigabytes, once in a run; empty where it cannot be read."""
+    return (file_sha256(path) or "")[:8]

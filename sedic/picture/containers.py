@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 REACH = 1 << 20  # bytes: colours are told before the pixels; an ICC profile of a printer has half of that
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG_2000 = b"\0\0\0\x0cjP  \r\n\x87\n"
+JPEG_XL = rb"\xff\x0a|\0\0\0\x0cJXL "  # its bare stream, and its container
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 HDR = {16: "PQ", 18: "HLG"}  # by their code points
-# First bytes of what people hand over and Pillow cannot open, and what to do with it.
+# First bytes of what people hand over and Pillow alone cannot open, and what to do with it.
 STRANGERS = (
-    (rb"\xff\x0a|\0\0\0\x0cJXL ", "it is JPEG XL: pip install pillow-jxl-plugin, or save it as PNG"),
+    (JPEG_XL, "it is JPEG XL: pip install pillow-jxl-plugin, or save it as PNG"),
     (rb"\s*(<\?xml[^>]*>\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg", "it is a drawing (SVG): export it as PNG"),
     (rb"%PDF", "it is a PDF: export the page as PNG"),
     (rb"....ftypcrx |FUJIFILMCCD-RAW|II(U\0|RS|RO)|\0MRM", "it is a camera's raw file: develop it to PNG or JPEG"),
@@ -52,6 +53,11 @@ def told_hdr(told: dict[str, Any]) -> bool:
 def is_heic(head: bytes) -> bool:
     """Whether only ``pillow-heif`` can open it; AVIF has other brands."""
     return head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS and b"avif" not in head[8:64]
+
+
+def is_jpeg_xl(head: bytes) -> bool:
+    """Whether only ``pillow-jxl-plugin`` can open it."""
+    return re.match(JPEG_XL, head, re.DOTALL) is not None
 
 
 def why_unknown(head: bytes) -> str:

@@ -51,6 +51,8 @@ def read_tags(image: Image.Image, what: str) -> Tags:
         exif = image.getexif()
         main = {**dict(exif), **exif.get_ifd(ExifTags.IFD.Exif)}
         orientation = exif.get(ORIENTATION, 1)
+        if image.format == "JXL" and not getattr(image, "jpeg", False):
+            orientation = 1  # its stream has one of its own, which its decoder obeys; EXIF's counts in a JPEG within it
         adobe_rgb = exif.get_ifd(ExifTags.IFD.Interop).get(1) == "R03"
         place = dict(exif.get_ifd(ExifTags.IFD.GPSInfo))
     except Exception as error:  # whatever damaged bytes make the parser do: Pillow promises no kind

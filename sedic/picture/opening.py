@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from .bounds import MOST_PIXELS, PictureError, require_size
-from .containers import REACH, is_heic, told_colours, told_hdr, why_unknown
+from .containers import REACH, is_heic, is_jpeg_xl, told_colours, told_hdr, why_unknown
 
 DRAWINGS = ("EPS", "WMF", "EMF")
 LAYERED = ("PSD", "ICO", "ICNS", "XCF")  # several pictures in one file, of which Pillow takes the whole or the largest
@@ -62,6 +63,9 @@ def add_colours(image: Image.Image, head: bytes) -> None:
 def _decoded(stream: Any, head: bytes, what: str, wrong: str) -> Image.Image:
     if is_heic(head):
         _require_heif(what)
+    elif is_jpeg_xl(head):
+        with suppress(ImportError):  # without it Pillow does not know the file, and the sentence on that names it
+            import_module("pillow_jxl")
     try:
         image = Image.open(stream)
         require_size(what, *image.size)

@@ -11,7 +11,6 @@ too. Pixels are not in the table: a decoder's floats may differ in the last bit.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import platform
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import numpy as np
 
 from ..bitstream import SedicFile
 from ..errors import SedicError
+from ..hashes import sha256
 from ..progress import track
 from ..reference.registry import codec_by_id
 
@@ -62,7 +62,7 @@ def check(files: Path = FILES, table: Path = TABLE, write: bool = False, every: 
     for name, row in track(list(rows.items())[::every], "files"):
         try:
             data = (files / name).read_bytes()
-            differs = [] if _hash(data) == row["sha256"] else ["its bytes, as the file was damaged on the way"]
+            differs = [] if sha256(data) == row["sha256"] else ["its bytes, as the file was damaged on the way"]
             found = facts(data)
             differs += [_said(key, row[key], found[key]) for key in row if key != "sha256" and row[key] != found[key]]
             # The words and masks chosen again under the same probabilities: a sender here writes the same file.
@@ -78,15 +78,15 @@ def facts(data: bytes) -> dict[str, Any]:
     file = SedicFile.from_bytes(data)
     codec: Any = codec_by_id(file.codec_id)
     symbols = codec.symbols(file.reference, (file.width, file.height), file.quality)
-    masks = [None if o.mask is None else _hash(np.packbits(o.mask).tobytes()) for o in file.semantics.objects]
+    masks = [None if o.mask is None else sha256(np.packbits(o.mask).tobytes()) for o in file.semantics.objects]
     return {
-        "sha256": _hash(data),
+        "sha256": sha256(data),
         "width": file.width,
         "height": file.height,
         "sections": {section.name: section.bytes for section in file.sections},
         "weights": file.fingerprint.hex(),
-        "reference": _hash(b"".join(part.astype("<i4").tobytes() for part in symbols)),
-        "words": _hash(file.semantics.to_json().encode()),
+        "reference": sha256(b"".join(part.astype("<i4").tobytes() for part in symbols)),
+        "words": sha256(file.semantics.to_json().encode()),
         "masks": masks,
     }
 
@@ -113,7 +113,3 @@ def _said(key: str, wanted: Any, found: Any) -> str:
         other = [str(j) for j, pair in enumerate(zip(wanted, found, strict=False), 1) if pair[0] != pair[1]]
         return f"the masks of objects {', '.join(other) or 'that are missing'}"
     return f"the {key} ({found} here, {wanted} there)" if key != "words" else "the words"
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

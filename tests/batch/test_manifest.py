@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from sedic.batch import parquet
 from sedic.batch.manifest import NAME, Manifest, ManifestError
 
 ROW = {"source": "a.png", "output": "a.sedic", "error": None, "output_sha256": "12"}
@@ -58,6 +59,19 @@ def test_a_manifest_of_another_kind_is_refused_and_stays_as_it_is(tmp_path, data
         Manifest(tmp_path, "encode")
     assert said in str(error.value)
     assert (tmp_path / NAME).read_bytes() == data
+
+
+@pytest.mark.parametrize(("version", "command"), [(2, "encode"), (1, "decode")])
+def test_a_manifest_of_parquet_of_another_kind_is_refused_and_stays_as_it_is(tmp_path, version, command, monkeypatch):
+    pytest.importorskip("pyarrow")
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "VERSION", version)
+        parquet.ParquetManifest(tmp_path, command).plan(["a.sedic"])
+    (written,) = (tmp_path / parquet.FOLDER).iterdir()
+    data = written.read_bytes()
+    with pytest.raises(ManifestError, match=f"is of sedic {command}, version {version}, not encode, version 1"):
+        parquet.ParquetManifest(tmp_path, "encode")
+    assert written.read_bytes() == data
 
 
 def test_names_that_are_no_text_are_kept(tmp_path):

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from turning import folder
 
-from sedic.batch.plan import FILES, PICTURES, PlanError, make_plan, several
+from sedic.batch.plan import FILES, PlanError, make_plan, several
+from sedic.picture import picture_endings
 
 
 def planned(*inputs: Path, output: Path = Path("elsewhere"), **options):
-    return make_plan(inputs, options.pop("endings", PICTURES), output, ".sedic", **options)
+    return make_plan(inputs, options.pop("endings", picture_endings()), output, ".sedic", **options)
 
 
 def named(plan) -> dict[str, str]:

@@ -13,8 +13,9 @@ from sedic.batch import ray_engine
 from sedic.batch.manifest import ManifestError
 from sedic.batch.parquet import ParquetManifest
 from sedic.batch.places import Address, read, where, write
-from sedic.batch.plan import PICTURES, make_plan
+from sedic.batch.plan import make_plan
 from sedic.cli import main
+from sedic.picture import picture_endings
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'sedic[ray]'")
 pytestmark = pytest.mark.slow  # minutes of processes that start
@@ -95,7 +96,7 @@ def test_addresses_are_read_and_written(cluster, tmp_path):
     files = {"a.png": b"one", "deep/b.jpg": b"two", "deep/b.png": b"2", "c.txt": b""}
     source = Address((folder(tmp_path / "in", files)).as_uri())
     to = Address((tmp_path / "out").as_uri())
-    found = make_plan([source], PICTURES, to, ".out")
+    found = make_plan([source], picture_endings(), to, ".out")
     summary = ray_engine.RayRun(Turning(), found, to).start()
     assert (summary.done, summary.failed) == (1, 2)
     assert outputs(tmp_path / "out") == {"a.out": b"eno"}

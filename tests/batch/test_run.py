@@ -102,6 +102,18 @@ def test_a_bad_picture_a_fault_and_a_dead_worker_cost_their_pictures_alone(tmp_p
     assert run(source, tmp_path / "other").done == 3
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_in_a_circle_and_a_folder_with_a_pictures_name_cost_nothing_else(tmp_path):
+    source = folder(tmp_path / "in", {"a": b"one", "c/d": b"two"})
+    (source / "b").symlink_to(source / "b")
+    told = []
+    plan = Plan([Item(source / name, name) for name in ("a", "b", "c")])
+    summary = Run(Turning(), plan, tmp_path / "out", 1, told=lambda *failure: told.append(failure)).start()
+    assert (summary.done, summary.failed) == (1, 2)
+    assert all(name in sentence for name, sentence in told)
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["a", NAME]
+
+
 def test_models_that_cannot_be_loaded_end_the_run_with_their_sentence(tmp_path):
     with pytest.raises(SedicError, match="no device 'broken'"):
         run(folder(tmp_path / "in", FOUR), tmp_path / "out", devices=["broken"])

@@ -249,7 +249,7 @@ def test_new_weights_make_only_their_codecs_points_anew(measured, monkeypatch):
 
 
 def test_unknown_codecs_and_empty_folders_are_told(tmp_path):
-    with pytest.raises(SedicError, match="holds no PNG"):
+    with pytest.raises(SedicError, match="holds no pictures"):
         reference.measure(reference.Options(tmp_path, tmp_path))
     Image.fromarray(photograph()).save(tmp_path / "a.png")
     with pytest.raises(SedicError, match="no codec 'gif'"):

@@ -232,6 +232,8 @@ def test_held_out_pictures_get_words_and_masks_of_their_own(folder):
 def test_what_cannot_be_measured_is_told(tmp_path, folder):
     with pytest.raises(SedicError, match="nothing to measure"):
         restoration.measure(restoration.Options(None, None, tmp_path))
+    with pytest.raises(SedicError, match="^contents: measured of held-out pictures; give --heldout"):
+        restoration.measure(restoration.Options(None, folder, tmp_path, only=("references", "contents")))
     marks = tmp_path / "page.md"
     marks.write_text("no marks")
     with pytest.raises(SedicError, match="no part between"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sedic import output
 from sedic.codec import encode
 from sedic.errors import SedicError
 from sedic.evaluation import kept
 from sedic.evaluation.evaluate import Request, evaluate
 from sedic.evaluation.kept import Plan
+from sedic.evaluation.originals import originals
+from sedic.evaluation.protocols import PROTOCOLS
 from sedic.restoration.settings import Settings
 from tests.restoration.toy import ToyModels
 
@@ -118,6 +122,46 @@ def test_an_ablation_of_pictures_without_objects_and_a_report_without_a_place_ar
         evaluate(Request(folder, tmp_path, plan=PLAN))
     with pytest.raises(SedicError, match="there is no folder"):
         evaluate(Request(folder, tmp_path / "nowhere" / "r", plan=PLAN))
+
+
+def test_a_variants_seconds_are_its_own_whatever_was_made_before_it(folder, tmp_path, models):
+    """Those before the default one decode whole files; row 1 is made of the stages that the others share."""
+    scene = originals(folder, PROTOCOLS["folder"], words=True, count=1)[0]
+    names = ("unguided", "row 1", kept.FINAL)
+    (task,) = kept.tasks([scene], tmp_path, names)
+    assert len(list(kept.run([task], 1, None, PLAN, PLAN.tools()))) == 2
+    unguided, row, final = (kept.seconds(kept.read(task, name)) for name in names)
+    assert set(unguided) == {"decode"}
+    assert row == {}
+    assert "decode" not in final
+    assert {"encode", "reference", "object1", "final"} < set(final)
+
+
+@pytest.mark.parametrize("ending", [".md", ".html"])
+def test_a_file_that_is_no_report_is_not_overwritten_by_one(ending, folder, tmp_path, models):
+    mine = tmp_path / f"README{ending}"
+    mine.write_text("# My pictures\n")
+    with pytest.raises(SedicError, match="is no report of sedic's; name another"):
+        evaluate(Request(folder, tmp_path / "README", plan=PLAN))
+    assert mine.read_text() == "# My pictures\n"
+
+
+def test_a_full_disk_is_a_sentence_and_what_is_kept_stays(folder, tmp_path, models, monkeypatch):
+    request, write = Request(folder, tmp_path / "r", plan=PLAN), output._write
+
+    def full(path, data):
+        if Path(path).parent.name == "p1" and Path(path).name == "final.npz":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "_write", full)
+        with pytest.raises(SedicError, match="final.npz cannot be written .*free some space"):
+            evaluate(request)
+    kept_of = tmp_path / "r_pictures"
+    assert (kept_of / "p0" / "final.npz").is_file()
+    assert not (kept_of / "p1" / "final.npz").exists()
+    assert evaluate(request).pictures == COUNT
 
 
 def test_a_file_that_cannot_be_decoded_is_named_and_damaged_results_are_made_again(folder, tmp_path, models):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,15 @@ def test_folders_without_pictures_and_names_that_collide_are_told(tmp_path):
         pictures(tmp_path / "nowhere")
     with pytest.raises(SedicError, match="have one name"):
         by_name([draw(tmp_path / "a.png"), draw(tmp_path / "a.jpg")])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.parametrize("target", ["a.png", "nowhere.png"])
+def test_an_original_that_cannot_be_read_is_told_and_not_left_out(tmp_path, target):
+    (tmp_path / "a.png").symlink_to(tmp_path / target)
+    (scene,) = originals(tmp_path, FOLDER, words=True)
+    with pytest.raises(SedicError, match=r"a\.png"):
+        scene.opened()
 
 
 def test_pictures_of_another_size_are_told_before_the_work(folder, tmp_path):

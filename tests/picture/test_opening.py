@@ -148,7 +148,8 @@ def test_heic_is_read_where_its_package_is(tmp_path):
 )
 def test_what_pillow_cannot_open_is_named_with_what_to_do(head, told, tmp_path, monkeypatch):
     Image.init()
-    # Without the plugin for JPEG XL, which an earlier test may have imported.
+    # Without the plugin for JPEG XL.
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     monkeypatch.setattr(Image, "ID", [kind for kind in Image.ID if kind != "JXL"])
     (tmp_path / "a.dat").write_bytes(head)
     with pytest.raises(PictureError, match=told):

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...errors import SedicError
 from ...models.processor import INSTRUCTION_SETS, instruction_sets
+from ...picture import picture_endings
 from ...reference import CodecError, codec_by_name
 from ...reference.cheng2020 import INSTALL
 from .. import page
@@ -96,10 +97,11 @@ def pictures_of(folder: Path) -> list[Path]:
     Raises:
         SedicError: there are none.
     """
-    every = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp")]
+    endings = picture_endings()
+    every = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in endings]
     described = [path for path in every if path.with_suffix(".json").is_file()]
     if not every:
-        raise SedicError(f"{folder} holds no PNG, JPEG or WebP; name another folder.")
+        raise SedicError(f"{folder} holds no pictures; name another folder.")
     return described or every
 
 

@@ -28,6 +28,8 @@ ROWS = (special.AUTOENCODER, *GROUPS, special.ENERGY, SPEED)
 """What is measured where nobody chose."""
 CHOICES = (*ROWS, special.FEW)
 """What ``--only`` chooses from."""
+OF_IMAGES = ("main", "references", SPEED, special.FEW)
+"""What of these is measured of ``--images``; all but the speed also, and the others only, of held-out pictures."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ def measure(options: Options) -> None:
     """
     if options.heldout is None and options.images is None:
         raise SedicError("There is nothing to measure; give --heldout DIR, --images DIR or both.")
+    alone = [name for name in options.only if name not in OF_IMAGES]
+    if options.heldout is None and alone and tuple(options.only) != ROWS:
+        raise SedicError(f"{', '.join(alone)}: measured of held-out pictures; give --heldout DIR, or leave it out.")
     if options.markdown is not None:
         page.parts(options.markdown)
     plan, tools = plan_and_tools()
@@ -99,8 +104,7 @@ def _sets(options: Options) -> Iterator[tuple[str, list[Task]]]:
     groups = [name for name in options.only if name in GROUPS]
     extra = [name for name in options.only if name in special.SPECIAL]
     original = [kept.ORIGINAL] if groups else []
-    of_images = [name for name in groups if name in ("main", "references")]
-    of_images += [name for name in options.only if name == special.FEW]
+    of_images = [name for name in options.only if name in OF_IMAGES and name != SPEED]
     if options.images is not None and of_images:
         for side in options.sides:
             scenes = described(options.images, options.image_pictures, side)
@@ -124,19 +128,19 @@ def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
     for title, measured in sets.items():
         whole = "heldout" in str(measured.tasks[0].folder.parent.name)
         parts = [
-            ("main", "Final against reference", tables.main),
-            ("references", "Codecs of the reference at equal bytes", tables.references),
-            (special.FEW, "Guidance in few steps", tables.few_steps),
+            ({"main"}, "Final against reference", tables.main),
+            ({"references"}, "Codecs of the reference at equal bytes", tables.references),
+            ({special.FEW}, "Guidance in few steps", tables.few_steps),
         ]
         if whole:
             parts += [
-                ("autoencoder", "The autoencoder", tables.autoencoder),
-                ("", "Words, guidance, objects", tables.effects),
-                ("contents", "What the file holds (Table V)", tables.contents),
-                (special.ENERGY, "Energy", tables.energies),
+                ({special.AUTOENCODER}, "The autoencoder", tables.autoencoder),
+                ({"words", "guidance", "objects"}, "Words, guidance, objects", tables.effects),
+                ({"contents"}, "What the file holds (Table V)", tables.contents),
+                ({special.ENERGY}, "Energy", tables.energies),
             ]
-        for name, heading, table in parts:
-            lines = list(table(measured)) if name in ("", *options.only) else []
+        for names, heading, table in parts:
+            lines = list(table(measured)) if names & set(options.only) else []
             if lines:
                 yield from ("", f"### {heading}: {title}", "", *lines)
     if SPEED in options.only and options.images is not None and not options.again:

@@ -254,7 +254,8 @@ def ablation(measured: Measured, tools: Tools, chosen: Ablation) -> Iterator[Sec
             cells = [f"{told(c, m.digits, True)}, {verdict(c, m.better)}" if c else "–" for c, m in changes]
             differences.append([label, *cells])
     base = dict(chosen.rows)[chosen.base]
-    count = f"{len(rows)} pictures" + (f" with at least {chosen.objects} objects" if chosen.objects else "")
+    least = "an object" if chosen.objects == 1 else f"at least {chosen.objects} objects"
+    count = f"{len(rows)} pictures" + (f" with {least}" if chosen.objects else "")
     yield Section(
         chosen.title,
         [
