@@ -146,7 +146,7 @@ def test_every_option_of_encode_counts_as_a_setting_or_is_known_not_to():
     parser = argparse.ArgumentParser()
     add(parser.add_subparsers())
     options = set(vars(parser.parse_args(["encode", "a", "-o", "b"])))
-    beside = {"image", "output", "force", "json", "run", "jobs", "engine", "device", "semantics"}
+    beside = {"image", "output", "force", "json", "run", "writes_data", "jobs", "engine", "device", "semantics"}
     read = {"words", "words_file", "preset", "mask_cell", "smooth_masks", *LIMITS}
     assert options == beside | read | (options & {field.name for field in fields(Encoding)})
     assert {"typed", "limits", "masks"} <= set(Encoding().settings())

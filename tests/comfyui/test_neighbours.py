@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -30,7 +31,11 @@ def scene(pack, tmp_path_factory):
     for name, shape in (("two_rows", (2, WIDTH)), ("too_wide", (3, WIDTH + 8))):
         save_file({"emb": 0.05 * torch.randn(shape, generator=generator)}, folder / f"{name}.safetensors")
     folder_paths.add_model_folder_path("embeddings", str(folder))
-    return embedded_scene(pack)
+    made = embedded_scene(pack)
+    with torch.inference_mode():
+        # One that knows the folder; the scenes' own may be older.
+        made.clip = importlib.import_module(f"{pack.__name__}.nodes.models").load_clip()
+    return made
 
 
 @pytest.fixture(scope="module")
