@@ -178,3 +178,10 @@ def test_no_test_may_ask_a_model_hub():
     import huggingface_hub.constants
 
     assert huggingface_hub.constants.HF_HUB_OFFLINE
+
+
+def test_all_pictures_together_are_small() -> None:
+    roots = (ROOT / name for name in (*OURS, "docs"))
+    pictures = [p for root in roots for p in root.rglob("*") if p.suffix in (".png", ".jpg", ".jpeg", ".webp", ".gif")]
+    assert len(pictures) > 20
+    assert sum(path.stat().st_size for path in pictures) <= 2_500_000
