@@ -123,7 +123,7 @@ def _report(options: Options, sets: dict[str, Measured]) -> Iterator[str]:
     yield (
         f"Weights {kept.weights_fingerprint()}; {settings.object_steps} steps an object, {guided} of them guided, "
         f"{settings.overall_steps} for the whole from {settings.start}; classifier-free guidance "
-        f"{settings.object_scale:g} and {settings.overall_scale:g}."
+        f"{settings.object_scale:g} and {settings.overall_scale:g}; detail {settings.detail:g}."
     )
     for title, measured in sets.items():
         whole = "heldout" in str(measured.tasks[0].folder.parent.name)
