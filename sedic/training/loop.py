@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .device import CPU, Device
+
 
 class Run:
     """A resumable training run in a folder.
@@ -21,7 +23,7 @@ class Run:
     time budget, so that a run given N minutes ends well whatever the machine's speed.
 
     Args:
-        folder: receives ``checkpoint.pt`` and ``log.jsonl``; a checkpoint found there is resumed.
+        folder: receives ``checkpoint.pt`` and ``log.jsonl``; a checkpoint found there is resumed, from whatever device.
         model: what is trained; averaged weights are kept in ``self.average``.
         minutes: the run's budget over all its resumptions.
         rate: peak learning rate.
@@ -30,6 +32,7 @@ class Run:
         clip: largest norm of the gradient.
         warm_up: steps in which the learning rate rises.
         optimizer: instead of AdamW; ``share`` in a group multiplies its learning rate.
+        device: where the model goes.
     """
 
     def __init__(
@@ -43,7 +46,10 @@ class Run:
         clip: float = 1.0,
         warm_up: int = 200,
         optimizer: torch.optim.Optimizer | None = None,
+        device: Device = CPU,
     ):
+        self.device = device
+        device.place(model)
         self.folder, self.model, self.minutes, self.rate, self.decay = folder, model, minutes, rate, decay
         self.clip, self.warm_up = clip, warm_up
         self.optimizer = optimizer or torch.optim.AdamW(
@@ -54,7 +60,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = folder / "checkpoint.pt"
         if self.checkpoint.is_file():
-            state = torch.load(self.checkpoint, weights_only=True)
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -69,7 +75,7 @@ class Run:
             "seconds": self.seconds,
         }
         partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
+        torch.save(self.device.home(state), partial)
         partial.replace(self.checkpoint)
 
     def _learning_rate(self) -> float:
