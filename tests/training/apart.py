@@ -34,10 +34,13 @@ _TOLD = {*_READS, *_KEEP, _DEVICE, Tensor.to, Tensor.cpu}
 
 def tensors(tree: Any) -> list[Tensor]:
     """All that lists, tuples and dictionaries hold."""
-    if isinstance(tree, Tensor):
-        return [tree]
-    inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list | tuple) else ()
-    return [tensor for part in inner for tensor in tensors(part)]
+    found: list[Tensor] = []
+    for part in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list | tuple) else (tree,):
+        if isinstance(part, Tensor):
+            found.append(part)
+        elif isinstance(part, list | tuple | dict):
+            found += tensors(part)
+    return found
 
 
 class Apart(TorchDispatchMode):
