@@ -60,6 +60,8 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
                 "This copy, as the Comfy registry has it, holds no trainings; clone the repository."
             ) from error
         raise SedicError(f"Training needs {error.name}; install it: pip install 'sedic[train]'.") from error
+    import torch
+
     device = devices.Device(options.device)
     try:
         if options.what in COUNTED:
@@ -80,3 +82,8 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
             module.train(options.data, options.output, config, device)
     except FileNotFoundError as error:
         raise SedicError(f"{error}; --data takes the folder that training reads.") from error
+    except torch.cuda.OutOfMemoryError as error:
+        raise SedicError(
+            f"{options.device} has not enough memory for a batch; free some, or resume in Python with smaller batches in "
+            "Config, as docs/training.md says."
+        ) from error

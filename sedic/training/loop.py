@@ -13,7 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import SedicError
 from .device import CPU, Device
+
+
+class LossError(SedicError, FloatingPointError):
+    """A loss is no number any more."""
 
 
 class Run:
@@ -95,6 +100,9 @@ class Run:
             losses: one batch's named losses; their sum is minimised.
             validate: figures of the averaged model, logged and printed at every checkpoint.
             every_minutes: time between checkpoints.
+
+        Raises:
+            LossError: a loss is infinite, or no number.
         """
         due = self.seconds + 60 * every_minutes
         while self.seconds < 60 * self.minutes:
@@ -104,9 +112,7 @@ class Run:
             terms = losses()
             total = torch.stack(list(terms.values())).sum()
             if not torch.isfinite(total):
-                raise FloatingPointError(
-                    f"step {self.step}: the loss is {total.item()}; lower the learning rate and resume."
-                )
+                raise LossError(f"Step {self.step}: the loss is {total.item()}; lower the learning rate and resume.")
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)

@@ -149,6 +149,25 @@ def test_the_command_hands_its_device_to_the_training_and_tells_where_it_has_no_
     assert seen == [Device("cpu:0")] * 2
 
 
+def fails_for_memory(*_):
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+
+def diverges(_, out, config, device):
+    weights = nn.Linear(1, 1)
+    run = Run(out, weights, config.minutes, config.rate, device=device)
+    run.train(lambda: {"error": weights.weight.sum() * float("nan")}, lambda average: {})
+
+
+@pytest.mark.parametrize(("train", "told"), [(fails_for_memory, "smaller batches"), (diverges, "the loss is nan")])
+def test_a_training_that_fails_on_the_way_is_one_sentence(train, told, data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(autoencoder, "train", train)
+    assert main(["train", "autoencoder", "--data", str(data), "-o", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert told in said
+
+
 @pytest.mark.parametrize(("capability", "expected"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
 def test_a_gpu_computes_in_bfloat16_where_it_has_instructions_for_it(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)

@@ -86,7 +86,8 @@ class Prior(nn.Module):
 
 
 def _all_passes(steps: nn.ModuleList, symbols: Tensor, hints: Tensor | None, quality: Tensor, unit: float) -> Tensor:
-    masks = pass_masks(*symbols.shape[1:], device=symbols.device)
+    channels, rows, columns = symbols.shape[1:]
+    masks = pass_masks(channels, rows, columns, symbols.device)
     known = torch.zeros_like(masks[0])
     total: Tensor | float = 0.0
     for step, mask in zip(steps, masks, strict=True):
