@@ -84,6 +84,6 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
         raise SedicError(f"{error}; --data takes the folder that training reads.") from error
     except torch.cuda.OutOfMemoryError as error:
         raise SedicError(
-            f"{options.device} has not enough memory for a batch; free some, or resume in Python with smaller batches in "
-            "Config, as docs/training.md says."
+            f"{options.device} has not enough memory for a batch; free some, or resume in Python with smaller batches "
+            "in Config, as docs/training.md says."
         ) from error
