@@ -7,7 +7,10 @@ meet the processor's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -117,3 +120,16 @@ class _Functions(TorchFunctionMode):
         if function in (Tensor.to, Tensor.cpu) and is_there(result) != there:
             result = result.clone()
         return self.apart.send(result, there)
+
+
+@contextmanager
+def two_devices() -> Iterator[Apart]:
+    """:class:`Apart`, and what is stored meanwhile has to come from the processor."""
+    mode, save = Apart(), torch.save
+
+    def saved(value: Any, path: Any) -> None:
+        assert not any(mode.is_there(t) for t in tensors(value)), "no other machine could read it"
+        save(value, path)
+
+    with mock.patch.object(torch, "save", saved), mode:
+        yield mode

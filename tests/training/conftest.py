@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
-from .apart import Apart, tensors
+from .apart import two_devices
 
 
 @pytest.fixture
-def apart(monkeypatch):
-    """What is stored meanwhile has to come from the processor."""
-    mode, save = Apart(), torch.save
-
-    def saved(value, path):
-        assert not any(mode.is_there(t) for t in tensors(value)), "no other machine could read it"
-        save(value, path)
-
-    monkeypatch.setattr(torch, "save", saved)
-    with mode:
+def apart():
+    """For the length of a test."""
+    with two_devices() as mode:
         yield mode
