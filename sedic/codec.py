@@ -280,8 +280,8 @@ def require_device(device: str) -> None:
     import torch
 
     try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).item()  # which a device without numbers, ``meta``, cannot say
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise SedicError(f"There is no device {device!r} here ({str(error).splitlines()[0]}); try cpu.") from error
 
 

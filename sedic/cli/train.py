@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ TRAININGS = {  # each a module of sedic.training
     "reference": "reference.compact",
     "cheng2020": "reference.cheng2020",
 }
+COUNTED = ("trigram", "huffman")  # nothing is computed on a device
 
 
 def add(kinds: Any) -> None:
@@ -31,6 +33,9 @@ def add(kinds: Any) -> None:
     command.add_argument("--data", type=Path, required=True, metavar="DIR")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a run found there is resumed")
     command.add_argument("--minutes", type=float, metavar="N", help="budget of trainings that run by the clock")
+    command.add_argument(
+        "--device", default="cpu", metavar="NAME", help="cpu, cuda, cuda:1; a run resumes on any; default: %(default)s"
+    )
     command.add_argument(
         "--embeddings", type=Path, metavar="DIR", help="text begins with a BERT's: see Config.embeddings"
     )
@@ -48,15 +53,23 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
     threads.share()
     try:
         module = importlib.import_module(f"..training.{TRAININGS[options.what]}", __package__)
+        devices = importlib.import_module("..training.device", __package__)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(__package__.removesuffix(".cli")):  # .comfyignore leaves them out
             raise SedicError(
                 "This copy, as the Comfy registry has it, holds no trainings; clone the repository."
             ) from error
         raise SedicError(f"Training needs {error.name}; install it: pip install 'sedic[train]'.") from error
+    import torch
+
+    device = devices.Device(options.device)
     try:
-        if options.what in ("trigram", "huffman", "masks"):
+        if options.what in COUNTED:
             module.train(options.data, options.output)
+            if options.device != "cpu":
+                warnings.warn(f"--device had no use: {options.what} counts, and trains no network.", stacklevel=2)
+        elif options.what == "masks":
+            module.train(options.data, options.output, device=device)
         else:
             chosen = {name: getattr(options, name) for name in ("minutes", "embeddings", "structure", "start")}
             chosen = {name: value for name, value in chosen.items() if value is not None}
@@ -66,6 +79,11 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
                 raise SedicError(
                     "--embeddings is for text, --structure for reference and --start for cheng2020 only; leave it out."
                 ) from error
-            module.train(options.data, options.output, config)
+            module.train(options.data, options.output, config, device)
     except FileNotFoundError as error:
         raise SedicError(f"{error}; --data takes the folder that training reads.") from error
+    except torch.cuda.OutOfMemoryError as error:
+        raise SedicError(
+            f"{options.device} has not enough memory for a batch; free some, or resume in Python with smaller batches "
+            "in Config, as docs/training.md says."
+        ) from error

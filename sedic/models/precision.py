@@ -1,4 +1,4 @@
-"""Where bfloat16 is used: the one place that decides it, by what the processor has and by trying."""
+"""Where bfloat16 is used: the one place that decides it, by what the processor or the GPU has and by trying."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ if TYPE_CHECKING:
     import torch
 
 
-def computes_in_bfloat16(*operations: str) -> bool:
-    """Whether these are worth computing in it: the processor has instructions for it, and each runs, trained, too.
+def computes_in_bfloat16(*operations: str, device: torch.device | str = "cpu") -> bool:
+    """Whether these are worth computing in it: the device has instructions for it, and each runs, trained, too.
 
     Without such instructions PyTorch's bfloat16 is slower than float32, and some operations have no kernel at all.
 
     Args:
         operations: names in :data:`OPERATIONS`.
+        device: the processor, or a GPU of CUDA's kind; no other device is asked for it.
 
     Raises:
         KeyError: there is no such operation.
     """
     trials = [OPERATIONS[name] for name in operations]
-    return multiplies_bfloat16() and all(_runs(trial) for trial in trials)
+    return _multiplies(str(device)) and all(_runs(trial, str(device)) for trial in trials)
 
 
-def autocast(*operations: str, on: bool | None = None) -> torch.autocast:
-    """PyTorch's, to bfloat16 on the processor, where that is worth it for ``operations``; else it is off.
+def autocast(*operations: str, on: bool | None = None, device: torch.device | str = "cpu") -> torch.autocast:
+    """PyTorch's, to bfloat16 on a device, where that is worth it for ``operations``; else it is off.
 
     Args:
         operations: of what runs inside, see :func:`computes_in_bfloat16`.
         on: instead of asking that.
+        device: where its tensors are.
     """
-    import torch
-
-    return torch.autocast("cpu", torch.bfloat16, enabled=computes_in_bfloat16(*operations) if on is None else on)
+    wanted = computes_in_bfloat16(*operations, device=device) if on is None else on
+    return _autocast(str(device), enabled=wanted)
 
 
 def _convolution() -> Any:
@@ -77,16 +78,36 @@ def _values(*shape: int) -> Any:
     return torch.full(shape, 0.5, requires_grad=True)
 
 
+def _multiplies(device: str) -> bool:
+    """Whether the device has instructions for it."""
+    import torch
+
+    kind = torch.device(device).type
+    if kind != "cuda":
+        return kind == "cpu" and multiplies_bfloat16()
+    # NVIDIA's since Ampere; PyTorch would also say so of those before, which only imitate it.
+    return bool(torch.version.hip) or torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def _autocast(device: str, **how: bool) -> torch.autocast:
+    import torch
+
+    # Of other kinds of devices nothing is known, and nothing is computed in bfloat16 there.
+    kind = "cuda" if torch.device(device).type == "cuda" else "cpu"
+    return torch.autocast(kind, torch.bfloat16, **how)
+
+
 @cache
-def _runs(trial: Callable[[], Any]) -> bool:
+def _runs(trial: Callable[[], Any], device: str) -> bool:
     """Whether it does under autocast: forward alone, and forward and backward, which are kernels of their own."""
     import torch
 
     # Neither a node's inference mode nor a training's random numbers may notice.
-    with torch.inference_mode(False), torch.random.fork_rng(devices=()):
+    others = [device] if torch.device(device).type == "cuda" else []
+    with torch.inference_mode(False), torch.random.fork_rng(devices=others):
         try:
             for learning in (False, True):
-                with torch.set_grad_enabled(learning), torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+                with torch.set_grad_enabled(learning), torch.device(device), _autocast(device, cache_enabled=False):
                     result = trial()
                 if learning:
                     result.float().sum().backward()

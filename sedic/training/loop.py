@@ -13,6 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import SedicError
+from .device import CPU, Device
+
+
+class LossError(SedicError, FloatingPointError):
+    """A loss is no number any more."""
+
 
 class Run:
     """A resumable training run in a folder.
@@ -21,7 +28,7 @@ class Run:
     time budget, so that a run given N minutes ends well whatever the machine's speed.
 
     Args:
-        folder: receives ``checkpoint.pt`` and ``log.jsonl``; a checkpoint found there is resumed.
+        folder: receives ``checkpoint.pt`` and ``log.jsonl``; a checkpoint found there is resumed, from whatever device.
         model: what is trained; averaged weights are kept in ``self.average``.
         minutes: the run's budget over all its resumptions.
         rate: peak learning rate.
@@ -30,6 +37,7 @@ class Run:
         clip: largest norm of the gradient.
         warm_up: steps in which the learning rate rises.
         optimizer: instead of AdamW; ``share`` in a group multiplies its learning rate.
+        device: where the model goes.
     """
 
     def __init__(
@@ -43,7 +51,10 @@ class Run:
         clip: float = 1.0,
         warm_up: int = 200,
         optimizer: torch.optim.Optimizer | None = None,
+        device: Device = CPU,
     ):
+        self.device = device
+        device.place(model)
         self.folder, self.model, self.minutes, self.rate, self.decay = folder, model, minutes, rate, decay
         self.clip, self.warm_up = clip, warm_up
         self.optimizer = optimizer or torch.optim.AdamW(
@@ -54,7 +65,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = folder / "checkpoint.pt"
         if self.checkpoint.is_file():
-            state = torch.load(self.checkpoint, weights_only=True)
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -69,7 +80,7 @@ class Run:
             "seconds": self.seconds,
         }
         partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
+        torch.save(self.device.home(state), partial)
         partial.replace(self.checkpoint)
 
     def _learning_rate(self) -> float:
@@ -89,6 +100,9 @@ class Run:
             losses: one batch's named losses; their sum is minimised.
             validate: figures of the averaged model, logged and printed at every checkpoint.
             every_minutes: time between checkpoints.
+
+        Raises:
+            LossError: a loss is infinite, or no number.
         """
         due = self.seconds + 60 * every_minutes
         while self.seconds < 60 * self.minutes:
@@ -98,9 +112,7 @@ class Run:
             terms = losses()
             total = torch.stack(list(terms.values())).sum()
             if not torch.isfinite(total):
-                raise FloatingPointError(
-                    f"step {self.step}: the loss is {total.item()}; lower the learning rate and resume."
-                )
+                raise LossError(f"Step {self.step}: the loss is {total.item()}; lower the learning rate and resume.")
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)

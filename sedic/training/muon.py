@@ -26,7 +26,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """
     a, b, c = _COEFFICIENTS
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = wide.bfloat16() if computes_in_bfloat16("matmul") else wide.float()
+    x = wide.bfloat16() if computes_in_bfloat16("matmul", device=wide.device) else wide.float()
     x = x / (x.norm() + 1e-7)
     for _ in range(_ITERATIONS):
         square = x @ x.T
@@ -74,6 +74,8 @@ class Muon(torch.optim.Optimizer):
         for state in self.state.values():
             if "step" in state:  # as the first runs of the reference wrote it
                 state["count"] = torch.tensor(float(state.pop("step")))
+            if "count" in state:  # each step reads it, and would wait for a GPU
+                state["count"] = state["count"].cpu()
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]

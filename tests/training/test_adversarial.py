@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -14,12 +15,15 @@ from PIL import Image
 from sedic.demo import PHOTOGRAPH
 from sedic.models.embedded import PARTS, WEIGHTS, load
 from sedic.training.data import Picture, to_tensor
+from sedic.training.device import Device
 from sedic.training.diffusion import adversarial
 from sedic.training.diffusion import networks as diffusion
 from sedic.training.diffusion.adversarial import Config, Judge, steps_before
 from sedic.training.diffusion.examples import Examples, compact_reference
 from sedic.training.diffusion.perceptual import Critic, Features, distances, textures
 from sedic.training.diffusion.scenes import crops
+
+from .apart import THERE, two_devices
 
 CHANNELS = (16, 24, 40, 112, 320)
 
@@ -237,7 +241,7 @@ def test_crops_say_whether_their_picture_is_larger(tmp_path):
 
 
 @pytest.mark.processor
-def test_short_trainings_leave_weights_that_load_and_resume(tmp_path):
+def test_short_trainings_on_another_device_leave_weights_that_load_and_resume_here(tmp_path):
     """All of it: crops, latents, both trainings, sample sheets and the files."""
     rng = np.random.default_rng(0)
     data, runs = tmp_path / "data", tmp_path / "runs"
@@ -251,15 +255,18 @@ def test_short_trainings_leave_weights_that_load_and_resume(tmp_path):
                       "masks_known": False, "dataset": "made", "source": "made", "licence": "CC0"})  # fmt: skip
     (data / "annotations.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     size = 128
-    diffusion.train(data, runs / "diffusion", diffusion.Config(minutes=0.001, size=size, small_batch=2, batch=2))
+    short = diffusion.Config(minutes=0.001, size=size, small_batch=2, batch=2)
+    with two_devices():
+        diffusion.train(data, runs / "diffusion", short, Device(THERE))
     assert Examples(runs / "diffusion", Config()).latents.shape[1] == 4
     out = runs / "adversarial"
     log = out / "log.jsonl"
     steps, minutes = [], 0.0
-    for whole_from in (2.0, 0.0):
+    for place, whole_from in ((THERE, 2.0), ("cpu", 0.0)):
         # Time for one step more, however long the first one took.
         config = Config(minutes=minutes + 0.001, size=size, batch=4, clean=1, whole_from=whole_from)
-        adversarial.train(data, out, config)
+        with two_devices() if place == THERE else nullcontext():
+            adversarial.train(data, out, config, Device(place))
         last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
         steps, minutes = [*steps, last["step"]], last["minutes"] + 0.01  # it is rounded
         assert last["distance_restored"] > 0

@@ -12,7 +12,10 @@ from PIL import Image
 from sedic.cli import main
 from sedic.reference import codec_by_name
 from sedic.reference.cheng2020 import INSTALL
+from sedic.training.device import Device
 from sedic.training.reference import cheng2020
+
+from .apart import THERE
 
 NAME = "cheng2020-attn"
 
@@ -48,14 +51,14 @@ def steps(folder) -> list[int]:
     return [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_run_resumes_and_its_weights_are_the_codecs(data, weights, tmp_path):
+def test_a_run_resumes_on_another_device_and_its_weights_are_the_codecs(apart, data, weights, tmp_path):
     short = cheng2020.Config(start=weights, minutes=0.01, crop=64, batch=1)
     assert cheng2020.train(data, tmp_path, short) == tmp_path / NAME / "q1.pth"
     before, start = codec_by_name(NAME, tmp_path).fingerprint(1), codec_by_name(NAME, weights.parents[1]).fingerprint(1)
     assert before != start
     groups = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["optimizer"]["param_groups"]
     assert groups[1]["lr"] == pytest.approx(10 * groups[0]["lr"])
-    cheng2020.train(data, tmp_path, cheng2020.Config(start=weights, minutes=0.02, crop=64, batch=1))
+    cheng2020.train(data, tmp_path, cheng2020.Config(start=weights, minutes=0.02, crop=64, batch=1), Device(THERE))
     told = steps(tmp_path)
     assert told == sorted(told)
     assert told[-1] > told[0] > 0

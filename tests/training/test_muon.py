@@ -26,7 +26,7 @@ def test_orthogonal_keeps_the_singular_vectors_and_evens_the_values():
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_steps_are_made_in_what_the_processor_is_quick_in(monkeypatch, quick):
-    monkeypatch.setattr(muon, "computes_in_bfloat16", lambda *_: quick)
+    monkeypatch.setattr(muon, "computes_in_bfloat16", lambda *_, **__: quick)
     torch.manual_seed(0)
     made = orthogonal(torch.randn(6, 9))
     assert made.dtype == torch.float32

@@ -23,6 +23,7 @@ from ...models.autoencoder import CELL
 from ...models.embedded import load, save
 from ...models.precision import UNET, autocast
 from ...restoration.color_fix import fix_colors
+from ..device import CPU, Device
 from ..loop import Run
 from .examples import Examples, mixed, unmixed
 from .networks import Networks, watched
@@ -101,17 +102,17 @@ def steps_before(
         kept: share of the signal at each training step.
         roundtrip: decodes latents, gives them the colours of their references, and encodes them.
     """
-    count, last = len(batch["target"]), len(kept) - 1
-    batch["z"], batch["time"] = torch.randn_like(batch["target"]), torch.full((count,), last)
+    count, last, there = len(batch["target"]), len(kept) - 1, batch["target"].device
+    batch["z"], batch["time"] = torch.randn_like(batch["target"]), torch.full((count,), last, device=there)
 
     def first_step(rows: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The clean latents and the noise that a step from noise finds."""
         arguments = (batch[name][rows] for name in ("time", "tokens", "condition", "strength"))
-        with autocast(*UNET):
+        with autocast(*UNET, device=there):
             v = networks(noise, *arguments).float()
         return unmixed(noise, v, kept[last])
 
-    stages = (torch.rand(count) < config.restored).int() * torch.randint(1, 3, (count,))
+    stages = (torch.rand(count, device=there) < config.restored).int() * torch.randint(1, 3, (count,), device=there)
     for stage in range(2):
         rows = (stages > stage).nonzero().flatten()
         if len(rows):
@@ -121,19 +122,20 @@ def steps_before(
                 whole = not len(present) or torch.rand(()) < 0.4
                 mask = 1.0 if whole else batch["masks"][row][present[torch.randint(len(present), ())]]
                 batch["condition"][row] = torch.lerp(batch["condition"][row], restored, mask)
-    rows = (torch.rand(count) < config.jumps).nonzero().flatten()
+    rows = (torch.rand(count, device=there) < config.jumps).nonzero().flatten()
     if len(rows):
         clean, noise = first_step(rows, batch["z"][rows])
-        anywhere = torch.randint(int(0.2 * last), int(0.8 * last), (len(rows),))
-        batch["time"][rows] = torch.where(torch.rand(len(rows)) < 0.5, last // 2, anywhere)
+        anywhere = torch.randint(int(0.2 * last), int(0.8 * last), (len(rows),), device=there)
+        batch["time"][rows] = torch.where(torch.rand(len(rows), device=there) < 0.5, last // 2, anywhere)
         batch["z"][rows] = mixed(clean, noise, kept[batch["time"][rows]].reshape(-1, 1, 1, 1))
 
 
 class Judge:
     """What the pictures that come out are compared by."""
 
-    def __init__(self, config: Config) -> None:
-        self.features, self.critic, self.config = Features(), Critic(config.critic_rate), config
+    def __init__(self, config: Config, device: Device = CPU) -> None:
+        self.features, self.critic = device.place(Features()), Critic(config.critic_rate, device)
+        self.config = config
 
     def __call__(self, decoded: Tensor, pixels: Tensor, predicted: int) -> dict[str, Tensor]:
         """Weighted terms.
@@ -147,63 +149,66 @@ class Judge:
         height, width = (n - _SHIFT for n in pixels.shape[-2:])
         window = (..., slice(down, down + height), slice(right, right + width))
         ours, true = (x[window].contiguous(memory_format=torch.channels_last) for x in (decoded, pixels))
-        with autocast("convolution"):
+        with autocast("convolution", device=ours.device):
             of_ours = self.features(ours)
             with torch.no_grad():
                 of_true = self.features(true)
             self.critic.learn([f[:predicted] for f in of_ours], of_true)
             displeasure = self.critic.displeasure([f[:predicted] for f in of_ours])
         shown = self.critic.steps > self.config.critic_steps
+        apart, weaker = distances(of_ours, of_true).mean(1), textures(of_ours, of_true).mean(1)
         return {
             "pixels": self.config.pixels * (decoded - pixels).abs().mean(),
             "tones": self.config.tones * F.avg_pool2d(decoded - pixels, 8).abs().mean(),
             "weave": self.config.weave * F.avg_pool2d(F.pixel_unshuffle(decoded - pixels, CELL), _CLOTH).abs().mean(),
-            "features": torch.tensor(self.config.features) @ distances(of_ours, of_true).mean(1),
-            "textures": torch.tensor(self.config.textures) @ textures(of_ours, of_true).mean(1),
+            "features": apart.new_tensor(self.config.features) @ apart,
+            "textures": weaker.new_tensor(self.config.textures) @ weaker,
             "displeasure": self.config.displeasure * shown * displeasure,
         }
 
 
-def train(data: Path, out: Path, config: Config) -> Restorer:
+def train(data: Path, out: Path, config: Config, device: Device = CPU) -> Restorer:
     """Trains, or resumes, in ``out``; the runs ``autoencoder`` and ``diffusion`` must lie beside it.
 
     Args:
         data: not used: the run ``diffusion`` has gathered all that is needed.
         out: receives the weights of all four embedded models.
         config: how.
+        device: where.
     """
     torch.manual_seed(config.seed)
     diffusion, autoencoder = out.parent / "diffusion", out.parent / "autoencoder"
     model = Restorer(diffusion, autoencoder).to(memory_format=torch.channels_last)
-    run = Run(out, model, config.minutes, config.rate, warm_up=100)
-    examples, judge, critic = Examples(diffusion, config), Judge(config), out / "critic.pt"
+    run = Run(out, model, config.minutes, config.rate, warm_up=100, device=device)
+    examples, judge, critic = Examples(diffusion, config), Judge(config, device), out / "critic.pt"
     if critic.is_file():
-        judge.critic.load_state_dict(torch.load(critic, weights_only=True))
+        judge.critic.load_state_dict(torch.load(critic, map_location="cpu", weights_only=True))
     random = np.random.default_rng(config.seed + run.step)
     torch.manual_seed(config.seed + run.step)
     full = examples.latents.shape[-1]
-    whole = load("autoencoder", autoencoder).to(memory_format=torch.channels_last)
+    whole = device.place(load("autoencoder", autoencoder).to(memory_format=torch.channels_last))
+    kept = device.batch(examples.kept)
 
     def decoded(latents: Tensor, decoder: nn.Module = model.decoder) -> Tensor:
-        with autocast("convolution"):
+        with autocast("convolution", device=latents.device):
             return decoder(latents.contiguous(memory_format=torch.channels_last)).float()
 
     def roundtrip(clean: Tensor, references: Tensor) -> Tensor:
         pixels = fix_colors(decoded(clean), references).clamp(-1, 1)
-        with autocast("convolution"):
+        with autocast("convolution", device=pixels.device):
             return whole.encoder(pixels.contiguous(memory_format=torch.channels_last)).float()
 
     def losses() -> dict[str, Tensor]:
         large = run.seconds / (60 * config.minutes) >= config.whole_from
         count, side = (config.batch // 4, full) if large else (config.batch, full // 2)
         rows = examples.draw(count + config.clean, config.larger)
-        batch = examples.batch(rows, side, random, pixels=True)
+        batch = device.batch(examples.batch(rows, side, random, pixels=True))
         predicted = {name: value[:count] for name, value in batch.items()}
         with torch.no_grad():
             predicted["reference"] = decoded(predicted["condition"], whole.decoder)
-        steps_before(model.networks, predicted, config, examples.kept, roundtrip)
+        steps_before(model.networks, predicted, config, kept, roundtrip)
         v, attention = watched(model.networks, predicted)
-        clean, _ = unmixed(predicted["z"], v, examples.kept[predicted["time"]].reshape(-1, 1, 1, 1))
+        clean, _ = unmixed(predicted["z"], v, kept[predicted["time"]].reshape(-1, 1, 1, 1))
         restored = fix_colors(decoded(clean), predicted["reference"])
         pictures = torch.cat([restored, decoded(batch["target"][count:])])
         return {
@@ -216,12 +221,13 @@ def train(data: Path, out: Path, config: Config) -> Restorer:
     def validate(average: Restorer) -> dict[str, float]:
         torch.save(judge.critic.state_dict(), critic)
         export(average)
-        return sample_sheet(average.networks, examples, average.decoder, judge.features, out, run.step)
+        return sample_sheet(average.networks, examples, average.decoder, judge.features, out, run.step, device)
 
     def export(average: Restorer) -> None:
-        average.networks.save(out)
+        at_home = device.home(average)
+        at_home.networks.save(out)
         finished = load("autoencoder", autoencoder)
-        finished.decoder.load_state_dict(average.decoder.state_dict())
+        finished.decoder.load_state_dict(at_home.decoder.state_dict())
         save("autoencoder", finished, out)
 
     run.train(losses, validate, every_minutes=9)

@@ -14,6 +14,7 @@ from ...models.autoencoder import CELL, Autoencoder, Residual
 from ...models.embedded import new_autoencoder, save
 from ...models.precision import autocast
 from ..data import RandomCrops, centre, split, to_tensor
+from ..device import CPU, Device
 from ..loop import Run
 
 
@@ -35,7 +36,7 @@ def charbonnier(a: Tensor, b: Tensor) -> Tensor:
     return ((a - b).square() + 1e-4).sqrt().mean()
 
 
-def train(data: Path, out: Path, config: Config) -> Any:
+def train(data: Path, out: Path, config: Config, device: Device = CPU) -> Any:
     """Trains, or resumes, in ``out``, and writes ``autoencoder.safetensors`` there; returns the averaged model."""
     torch.manual_seed(config.seed)
     training, validation = split(data)
@@ -45,13 +46,14 @@ def train(data: Path, out: Path, config: Config) -> Any:
     held_out = torch.cat([to_tensor(centre(p.pixels(256), 256)[None]) for p in validation])
     model = new_autoencoder().to(memory_format=torch.channels_last)
     start_from_components(model, torch.cat([next(crops) for _ in range(100)]))
-    run = Run(out, model, config.minutes, config.rate)
+    run = Run(out, model, config.minutes, config.rate, device=device)
 
     def losses() -> dict[str, Tensor]:
-        images = next(crops).contiguous(memory_format=torch.channels_last)
-        with autocast("convolution"):
+        images = device.batch(next(crops).contiguous(memory_format=torch.channels_last))
+        with autocast("convolution", device=images.device):
             latents = model.encoder(images).float()
-            noisy = latents + config.noise * torch.rand(len(latents), 1, 1, 1) * torch.randn_like(latents)
+            strength = config.noise * torch.rand(len(latents), 1, 1, 1, device=latents.device)
+            noisy = latents + strength * torch.randn_like(latents)
             decoded = model.decoder(noisy.contiguous(memory_format=torch.channels_last)).float()
         mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
         return {
@@ -63,8 +65,9 @@ def train(data: Path, out: Path, config: Config) -> Any:
     @torch.no_grad()
     def validate(average: Any) -> dict[str, float]:
         errors, latents = [], []
-        for image in held_out.split(8):
-            latent = average.encoder(image.contiguous(memory_format=torch.channels_last))
+        for images in held_out.split(8):
+            image = device.batch(images.contiguous(memory_format=torch.channels_last))
+            latent = average.encoder(image)
             latents.append(latent)
             error = (average.decoder(latent).clamp(-1, 1) - image).square().mean((1, 2, 3)) / 4
             errors.append(-10 * error.log10())
@@ -72,9 +75,10 @@ def train(data: Path, out: Path, config: Config) -> Any:
         return {"psnr": torch.cat(errors).mean().item(), "latent_deviation": stacked.std().item()}
 
     run.train(losses, validate)
-    weigh_channels(run.average)
-    save("autoencoder", run.average, out)
-    return run.average
+    finished = device.home(run.average)
+    weigh_channels(finished)
+    save("autoencoder", finished, out)
+    return finished
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from ...reference.registry import DEFAULT_CODEC, codec_by_name
 from ...restoration.diffusers_backend.schedules import noise_levels
 from ...restoration.settings import NEGATIVE
 from ..data import to_tensor
+from ..device import CPU, Device
 
 _NEAR = 8  # qualities around the default codec's default that half of its references have
 _BY_DEFAULT_CODEC = 0.6  # of the conditions, are what the default codec leaves
@@ -100,12 +101,12 @@ def _references(crops: Path, start: int, count: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def encode(out: Path, autoencoder: Path, workers: int = 2) -> None:
+def encode(out: Path, autoencoder: Path, device: Device = CPU, workers: int = 2) -> None:
     """Encodes ``crops.npy`` once, and what :func:`compact_reference` leaves of each: ``latents.npy``.
 
     It is (N, 4, C, h, w) float16: the original, two AV1 references and one by the default codec.
     """
-    encoder = load("autoencoder", autoencoder).encoder.to(memory_format=torch.channels_last)
+    encoder = device.place(load("autoencoder", autoencoder).encoder.to(memory_format=torch.channels_last))
     # One thread a worker, NumPy's as PyTorch's: with more they wait for one another.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     path, count = out / "crops.npy", 8
@@ -116,10 +117,11 @@ def encode(out: Path, autoencoder: Path, workers: int = 2) -> None:
         made = pool.map(_references, repeat(path), starts, repeat(count))
         for start, references in tqdm(zip(starts, made, strict=True), "encoding pictures", len(starts)):
             part = np.concatenate([crops[start : start + count], references], 1)
-            images = to_tensor(part.reshape(-1, *part.shape[2:]))
-            with autocast("convolution"):
-                encoded = encoder(images.contiguous(memory_format=torch.channels_last)).float()
-            latents.append(encoded.half().numpy().reshape(len(part), -1, *encoded.shape[1:]))
+            images = to_tensor(part.reshape(-1, *part.shape[2:])).contiguous(memory_format=torch.channels_last)
+            images = device.batch(images)
+            with autocast("convolution", device=images.device):
+                encoded = encoder(images).float()
+            latents.append(device.home(encoded.half()).numpy().reshape(len(part), -1, *encoded.shape[1:]))
     np.save(out / "latents.npy", np.concatenate(latents))
 
 

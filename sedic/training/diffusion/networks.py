@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from ...models.embedded import TEXT_ENCODER, load, new_controlnet, new_text_encoder, new_unet, save
 from ...models.precision import UNET, autocast
+from ..device import CPU, Device
 from ..loop import Run
 from ..muon import Muon
 from .examples import Examples, encode, unmixed
@@ -87,11 +88,12 @@ class Perception:
         decoder: of the autoencoder; frozen.
         config: its ``perceptual`` values.
         kept: share of the signal at each training step.
+        device: where they are compared.
     """
 
-    def __init__(self, decoder: nn.Module, config: Config, kept: Tensor):
-        self.decoder = decoder.requires_grad_(False).to(memory_format=torch.channels_last)
-        self.features, self.config, self.kept = Features(), config, kept
+    def __init__(self, decoder: nn.Module, config: Config, kept: Tensor, device: Device = CPU):
+        self.decoder = device.place(decoder.requires_grad_(False).to(memory_format=torch.channels_last))
+        self.features, self.config, self.kept = device.place(Features()), config, device.batch(kept)
 
     def __call__(self, batch: dict[str, Tensor], predicted: Tensor) -> Tensor:
         signal = self.kept[batch["time"]]
@@ -103,7 +105,7 @@ class Perception:
         side = min(predicted.shape[-1], self.config.size // 16)
         window = (slice(None), slice(None), slice(side), slice(side))
         clean, _ = unmixed(batch["z"][rows], predicted[rows], signal[rows].reshape(-1, 1, 1, 1))
-        with autocast("convolution"):
+        with autocast("convolution", device=predicted.device):
             ours, true = (self.decoder(latent[window]) for latent in (clean, batch["target"][rows]))
             with torch.no_grad():
                 of_true = self.features(true)
@@ -113,7 +115,7 @@ class Perception:
 def watched(networks: Networks, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
     """v at a batch, whose tokens count as trained from then on, and the attention behind it."""
     networks.text.trained_tokens[batch["tokens"].flatten()] = True
-    with watched_attention(networks.unet) as attention, autocast(*UNET):
+    with watched_attention(networks.unet) as attention, autocast(*UNET, device=batch["z"].device):
         v = networks(*(batch[name] for name in ("z", "time", "tokens", "condition", "strength"))).float()
     return v, attention
 
@@ -130,42 +132,45 @@ def errors(
     return terms if perception is None else terms | {"perceptual": perception(batch, predicted)}
 
 
-def train(data: Path, out: Path, config: Config) -> Networks:
+def train(data: Path, out: Path, config: Config, device: Device = CPU) -> Networks:
     """Trains, or resumes, in ``out``, and writes the weights there; the run ``autoencoder`` must lie beside it."""
     torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
     if not (out / "crops.npy").is_file():
         prepare(data, out, config.size, config.seed)
     if not (out / "latents.npy").is_file():
-        encode(out, out.parent / "autoencoder")
+        encode(out, out.parent / "autoencoder", device)
     examples = Examples(out, config)
     model = Networks().to(memory_format=torch.channels_last)
-    run = Run(out, model, config.minutes, config.rate, warm_up=50, optimizer=Muon(model, config.rate))
+    optimizer = Muon(model, config.rate)
+    run = Run(out, model, config.minutes, config.rate, warm_up=50, optimizer=optimizer, device=device)
     random = np.random.default_rng(config.seed + run.step)
     torch.manual_seed(config.seed + run.step)
     full = examples.latents.shape[-1]
-    perception = Perception(load("autoencoder", out.parent / "autoencoder").decoder, config, examples.kept)
+    decoder = load("autoencoder", out.parent / "autoencoder").decoder
+    perception = Perception(decoder, config, examples.kept, device)
 
     def losses() -> dict[str, Tensor]:
         progress = run.seconds / (60 * config.minutes)
         small = progress < config.small_share
         count, side = (config.small_batch, full // 2) if small else (config.batch, full)
         rows = examples.training[torch.randint(len(examples.training), (count,))]
-        batch = examples.noised(examples.batch(rows, side, random))
+        batch = device.batch(examples.noised(examples.batch(rows, side, random)))
         return errors(model, batch, config.places, perception if progress >= config.perceptual_share else None)
 
     @torch.no_grad()
     def validate(average: Networks) -> dict[str, float]:
         state = torch.get_rng_state()
         torch.manual_seed(1)
-        found = [
-            errors(average, examples.noised(examples.batch(rows, full, np.random.default_rng(1), True), True), 1.0)
-            for rows in examples.held_out.split(32)[:4]
-        ]
+        found = []
+        for rows in examples.held_out.split(32)[:4]:
+            batch = examples.noised(examples.batch(rows, full, np.random.default_rng(1), True), True)
+            found.append(errors(average, device.batch(batch), 1.0))
         torch.set_rng_state(state)
         figures = {f"held_out_{name}": float(np.mean([f[name].item() for f in found])) for name in found[0]}
-        return figures | sample_sheet(average, examples, perception.decoder, perception.features, out, run.step)
+        return figures | sample_sheet(average, examples, perception.decoder, perception.features, out, run.step, device)
 
     run.train(losses, validate, every_minutes=9)
-    run.average.save(out)
-    return run.average
+    finished: Networks = device.home(run.average)
+    finished.save(out)
+    return finished

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ...metrics.perception import read_network, stage_features
+from ..device import CPU, Device
 
 _CHANNELS = (16, 24, 40, 112, 320)  # of the features at 1/2, 1/4, 1/8, 1/16 and 1/32
 _STRENGTHS = (5.4, 7.7, 6.8, 5.4, 2.8)  # root mean square of each on photographs
@@ -105,8 +106,8 @@ def _head(channels: int, reach: int) -> nn.Module:
 class Critic:
     """A discriminator and its optimiser: judges, and learns from every batch that it judges."""
 
-    def __init__(self, rate: float) -> None:
-        self.network, self.steps = Discriminator(), 0
+    def __init__(self, rate: float, device: Device = CPU) -> None:
+        self.network, self.steps, self._device = device.place(Discriminator()), 0, device
         self.optimizer = torch.optim.Adam(self.network.parameters(), rate, betas=(0.0, 0.99))
 
     def learn(self, restored: list[Tensor], true: list[Tensor]) -> Tensor:
@@ -128,7 +129,8 @@ class Critic:
         return -torch.stack([x.mean() for x in logits]).mean()
 
     def state_dict(self) -> dict[str, object]:
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "steps": self.steps}
+        state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "steps": self.steps}
+        return self._device.home(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])

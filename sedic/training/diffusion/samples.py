@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...models.precision import UNET, autocast
 from ...restoration.color_fix import fix_colors
+from ..device import CPU, Device
 from .examples import mixed, unmixed
 from .perceptual import Features, distances
 
@@ -29,12 +30,12 @@ def restore(networks: Any, condition: Tensor, tokens: Tensor, kept: Tensor, step
         kept: share of the signal at each training step.
         steps: of the sampler.
     """
-    z = torch.randn(condition.shape, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(condition.shape, generator=torch.Generator().manual_seed(0)).to(condition)
     times = torch.linspace(len(kept) - 1, 0, steps + 1).long()
-    strength = torch.ones(len(z), 1, 1, 1)
+    strength = z.new_ones(len(z), 1, 1, 1)
     for time, following in zip(times[:-1], times[1:], strict=True):
-        with autocast(*UNET):
-            v = networks(z, time.repeat(len(z)), tokens, condition, strength).float()
+        with autocast(*UNET, device=z.device):
+            v = networks(z, tokens.new_full((len(z),), int(time)), tokens, condition, strength).float()
         clean, noise = unmixed(z, v, kept[time])
         z = mixed(clean, noise, kept[following])
     return clean
@@ -42,7 +43,7 @@ def restore(networks: Any, condition: Tensor, tokens: Tensor, kept: Tensor, step
 
 @torch.no_grad()
 def sample_sheet(
-    networks: Any, examples: Any, decoder: Any, features: Features, out: Path, step: int
+    networks: Any, examples: Any, decoder: Any, features: Features, out: Path, step: int, device: Device = CPU
 ) -> dict[str, float]:
     """Writes ``samples/<step>.png`` below ``out``: rows of reference, restored and original, held-out crops.
 
@@ -52,7 +53,7 @@ def sample_sheet(
     """
     random = np.random.default_rng(1)
     rows = examples.held_out[:: max(1, len(examples.held_out) // COUNT)][:COUNT]
-    batch = examples.batch(rows, examples.latents.shape[-1], random, validating=True, pixels=True)
+    batch = device.batch(examples.batch(rows, examples.latents.shape[-1], random, validating=True, pixels=True))
     versions = {
         "reference": batch["condition"],
         "one_step": restore(networks, batch["condition"], batch["tokens"], examples.kept, 1),
@@ -64,7 +65,7 @@ def sample_sheet(
         decoded[name] = fix_colors(decoded[name], decoded["reference"]).clamp(-1, 1)
     columns = [decoded["reference"], decoded["restored"], batch["pixels"]]
     sheet = torch.cat([torch.cat(list(column[:SHOWN]), 1) for column in columns], 2)  # 3,rows·H,columns·W
-    shown = ((sheet.movedim(0, -1) + 1) * 127.5).round().byte().numpy()
+    shown = device.home(((sheet.movedim(0, -1) + 1) * 127.5).round().byte()).numpy()
     folder = out / "samples"
     folder.mkdir(exist_ok=True)
     Image.fromarray(shown).save(folder / f"{step:06d}.png")

@@ -23,6 +23,7 @@ from ...bitstream.mask.grid import to_grid
 from ...bitstream.mask.lattice import PARTS, REACH, neighbourhoods
 from ...bitstream.mask.network import to_integers
 from ..data import decode_run_lengths, read_annotations
+from ..device import CPU, Device
 
 OBJECTS = 3  # of a picture, coded in turn
 MOST_GROUPS = 4  # of objects from one picture
@@ -82,20 +83,23 @@ def _unite(keys: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return unique.view(np.uint8).reshape(len(unique), -1), np.stack(sums, axis=-1)
 
 
-def train_cells(keys: np.ndarray, counts: np.ndarray, first_steps: int, steps: int) -> nn.Sequential:
+def train_cells(
+    keys: np.ndarray, counts: np.ndarray, first_steps: int, steps: int, device: Device = CPU
+) -> nn.Sequential:
     """The network that foretells a cell from its context, (N, SIZE) -> logits (N, 1)."""
-    network = _perceptron(SIZE, *HIDDEN, 1)
+    network = device.place(_perceptron(SIZE, *HIDDEN, 1))
     total = counts.sum(axis=1)
-    _train_on_contexts(network, keys, counts, np.sqrt(total), first_steps)
+    _train_on_contexts(network, keys, counts, np.sqrt(total), first_steps, device)
     # Contexts in proportion to the gradient that they bring, so that few steps go to what is known.
-    bits = np.concatenate([_bits(network, keys[i : i + 65536], counts[i : i + 65536]) for i in _starts(len(keys))])
+    parts = [slice(i, i + 65536) for i in range(0, len(keys), 65536)]
+    bits = np.concatenate([_bits(network, keys[part], counts[part], device) for part in parts])
     chances = np.maximum(np.sqrt(bits * total) + 1e-3 * np.sqrt(total), 1e-3)
-    _train_on_contexts(network, keys, counts, chances, steps)
-    return network
+    _train_on_contexts(network, keys, counts, chances, steps, device)
+    return device.home(network)
 
 
 def _train_on_contexts(
-    network: nn.Sequential, keys: np.ndarray, counts: np.ndarray, chances: np.ndarray, steps: int
+    network: nn.Sequential, keys: np.ndarray, counts: np.ndarray, chances: np.ndarray, steps: int, device: Device
 ) -> None:
     """Draws contexts by their chances, weighs them against those and their number."""
     total = counts.sum(axis=1)
@@ -106,14 +110,15 @@ def _train_on_contexts(
 
     def loss() -> Tensor:
         chosen = np.searchsorted(ends, random.random(BATCH) * ends[-1])
-        logits = network(_unpacked(keys[chosen]))[:, 0]
-        each = binary_cross_entropy_with_logits(logits, torch.from_numpy(shares[chosen]), reduction="none")
-        return (torch.from_numpy(weights[chosen]) * each).mean()
+        share, weight = (device.batch(torch.from_numpy(values[chosen])) for values in (shares, weights))
+        logits = network(device.batch(_unpacked(keys[chosen])))[:, 0]
+        each = binary_cross_entropy_with_logits(logits, share, reduction="none")
+        return (weight * each).mean()
 
     _descend(network, loss, steps)
 
 
-def train_drawing(data: Path, steps: int) -> nn.Sequential:
+def train_drawing(data: Path, steps: int, device: Device = CPU) -> nn.Sequential:
     """The network that sees 5×5 cells and draws the middle one in 8×8 parts, (N, 25) -> logits (N, 64)."""
     random = np.random.default_rng(0)
     seen, drawn = [], []
@@ -129,7 +134,7 @@ def train_drawing(data: Path, steps: int) -> nn.Sequential:
             drawn.append(parts[mixed])
     near_cells, inside = torch.from_numpy(np.concatenate(seen)), torch.from_numpy(np.concatenate(drawn))
     side = 2 * REACH + 1
-    network = _perceptron(side * side, DRAW_HIDDEN, PARTS * PARTS)
+    network = device.place(_perceptron(side * side, DRAW_HIDDEN, PARTS * PARTS))
 
     def loss() -> Tensor:
         chosen = torch.from_numpy(random.integers(len(near_cells), size=BATCH))
@@ -142,13 +147,21 @@ def train_drawing(data: Path, steps: int) -> nn.Sequential:
             x, y = x.transpose(1, 2), y.transpose(1, 2)
         if inverse:
             x, y = ~x, ~y
-        return binary_cross_entropy_with_logits(network(x.flatten(1).float()), y.flatten(1).float())
+        x, y = (device.batch(z.flatten(1).float()) for z in (x, y))
+        return binary_cross_entropy_with_logits(network(x), y)
 
     _descend(network, loss, steps)
-    return network
+    return device.home(network)
 
 
-def train(data: Path, out: Path, first_steps: int = FIRST_STEPS, steps: int = STEPS, draw: int = DRAW_STEPS) -> None:
+def train(
+    data: Path,
+    out: Path,
+    first_steps: int = FIRST_STEPS,
+    steps: int = STEPS,
+    draw: int = DRAW_STEPS,
+    device: Device = CPU,
+) -> None:
     """Trains both networks and writes the table of :mod:`sedic.bitstream.mask.neural`.
 
     Args:
@@ -157,11 +170,12 @@ def train(data: Path, out: Path, first_steps: int = FIRST_STEPS, steps: int = ST
         first_steps: of the network that foretells cells, on contexts as they come.
         steps: of the same, on those that it has to learn.
         draw: steps of the network that draws.
+        device: where.
     """
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    drawing = train_drawing(data, draw)
-    cells = train_cells(*count_contexts(data), first_steps, steps)
+    drawing = train_drawing(data, draw, device)
+    cells = train_cells(*count_contexts(data), first_steps, steps, device)
     logits = np.arange(-MOST_LOGIT * LOGIT_STEPS, MOST_LOGIT * LOGIT_STEPS + 1) / LOGIT_STEPS
     share = 1 / (1 + np.exp(-logits))
     tables = {**_integers(cells, "cell"), **_integers(drawing, "draw")}
@@ -192,14 +206,10 @@ def _unpacked(keys: np.ndarray) -> Tensor:
     return torch.from_numpy(np.unpackbits(keys, axis=1, count=SIZE)).float()
 
 
-def _starts(size: int) -> range:
-    return range(0, size, 65536)
-
-
 @torch.no_grad()
-def _bits(network: nn.Sequential, keys: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _bits(network: nn.Sequential, keys: np.ndarray, counts: np.ndarray, device: Device) -> np.ndarray:
     """What all cells of each context cost, in nats."""
-    logits = network(_unpacked(keys))[:, 0].numpy().astype(np.float64)
+    logits = device.home(network(device.batch(_unpacked(keys)))[:, 0]).numpy().astype(np.float64)
     return counts[:, 1] * np.logaddexp(0, -logits) + counts[:, 0] * np.logaddexp(0, logits)
 
 

@@ -1,8 +1,8 @@
 """The paper's reference codec: ``cheng2020-attn`` of the lowest rate, trained further at a tenth of its λ.
 
 Section IV of the paper names λ and the learning rate; the rest is as in CompressAI's own training: crops of 256×256 in
-batches of 16, Adam, gradients clipped at a norm of 1, a second Adam for the quantiles of z's entropy model. It takes a
-GPU where PyTorch has one; a processor is enough to see that it runs.
+batches of 16, Adam, gradients clipped at a norm of 1, a second Adam for the quantiles of z's entropy model. It is work
+for a GPU; a processor is enough to see that it runs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 from ...errors import SedicError
 from ...reference.cheng2020 import Cheng2020Attention, load
 from ..data import RandomCrops, split
+from ..device import CPU, Device
 from ..loop import Run
 
 LOWEST_LAMBDA = 0.0018  # of CompressAI's quality 1: bits per pixel that 1/255² of mean squared error is worth
@@ -45,7 +46,7 @@ class Config:
     seed: int = 0
 
 
-def train(data: Path, out: Path, config: Config) -> Path:
+def train(data: Path, out: Path, config: Config, device: Device = CPU) -> Path:
     """Trains, or resumes, in ``out``; returns the weights' file there, ``cheng2020-attn/q1.pth``.
 
     ``out`` is then a folder of weights as ``sedic encode --weights`` takes it.
@@ -56,8 +57,7 @@ def train(data: Path, out: Path, config: Config) -> Path:
     if config.start is None:
         raise SedicError("cheng2020 begins with weights of quality 1; give --start FILE, from CompressAI's model zoo.")
     torch.manual_seed(config.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load(config.start).train().requires_grad_(True).to(device)
+    model = load(config.start).train().requires_grad_(True)
     training, validation = split(data)
     side = config.longest_short_side
     crops = iter(RandomCrops([p.pixels(side) for p in training], config.crop, config.batch, config.seed))
@@ -65,10 +65,11 @@ def train(data: Path, out: Path, config: Config) -> Path:
     quantiles = [p for name, p in model.named_parameters() if name == _QUANTILES]
     others = [p for name, p in model.named_parameters() if name != _QUANTILES]
     groups: list[dict[str, Any]] = [{"params": others}, {"params": quantiles, "share": config.quantiles_share}]
-    run = Run(out, model, config.minutes, config.rate, optimizer=torch.optim.Adam(groups, lr=config.rate))
+    optimizer = torch.optim.Adam(groups, lr=config.rate)
+    run = Run(out, model, config.minutes, config.rate, optimizer=optimizer, device=device)
 
     def losses() -> dict[str, Tensor]:
-        images = unit(next(crops)).to(device)
+        images = unit(device.batch(next(crops)))
         rate, error = rate_distortion(model, images)
         return {
             "rate": rate,
@@ -78,14 +79,14 @@ def train(data: Path, out: Path, config: Config) -> Path:
 
     @torch.no_grad()
     def validate(average: Any) -> dict[str, float]:
-        found = [rate_distortion(average, unit(image[None]).to(device)) for image in held_out]
+        found = [rate_distortion(average, unit(device.batch(image[None]))) for image in held_out]
         return {
             "bpp": torch.stack([rate for rate, _ in found]).mean().item(),
             "psnr": torch.stack([-10 * error.log10() for _, error in found]).mean().item(),
         }
 
     run.train(losses, validate)
-    return save(run.average.cpu(), out)
+    return save(device.home(run.average), out)
 
 
 def unit(crops: Tensor) -> Tensor:

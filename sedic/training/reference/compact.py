@@ -21,6 +21,7 @@ from ...reference.compact.prior import SUBSTEPS
 from ...reference.compact.refine import rounded
 from ...reference.compact.transforms import KNOTS, PIXEL, Transforms
 from ..data import centre, split
+from ..device import CPU, Device
 from ..loop import Run
 from ..muon import Muon
 from .crops import ScaledCrops, karhunen_loeve, to_unit
@@ -103,7 +104,7 @@ def coded(codec: Codec, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Ten
     return cost, torch.stack(surrogate).sum(0), codec.transforms.pictures(*whole, quality)
 
 
-def train(data: Path, out: Path, config: Config) -> Any:
+def train(data: Path, out: Path, config: Config, device: Device = CPU) -> Any:
     """Trains, or resumes, in ``out``, and writes ``compact.safetensors`` there; returns the model."""
     torch.manual_seed(config.seed)
     crops, held_out = _pictures(data, config)
@@ -112,9 +113,10 @@ def train(data: Path, out: Path, config: Config) -> Any:
     if fresh:
         start(model, crops)
     model.to(memory_format=torch.channels_last)
-    run = Run(out, model, config.minutes, config.rate, optimizer=_optimizer(model, config.rate))
+    optimizer = _optimizer(model, config.rate)
+    run = Run(out, model, config.minutes, config.rate, optimizer=optimizer, device=device)
     if fresh:
-        run.log(validate(run.average, held_out))
+        run.log(validate(run.average, held_out, device))
     torch.manual_seed(config.seed + run.step)  # a resumed run sees other noise than it began with
     learn(run, crops, held_out, 0.0)
     codec: Codec = run.average
@@ -123,12 +125,13 @@ def train(data: Path, out: Path, config: Config) -> Any:
         copied = copy.deepcopy(codec).requires_grad_(True).train()
         variant = Run(
             out / f"structure-{run.step}", copied, config.structure_minutes, config.structure_rate,
-            optimizer=_optimizer(copied, config.structure_rate),
+            optimizer=_optimizer(copied, config.structure_rate), device=device,
         )  # fmt: skip
         learn(variant, crops, held_out, config.structure)
         blend(codec, variant.average, config.share)
-    settle(codec, crops, out / f"settling-{run.step}", config)
-    run.log(validate(codec, held_out))
+    settle(codec, crops, out / f"settling-{run.step}", config, device)
+    run.log(validate(codec, held_out, device))
+    codec = device.home(codec)  # integers are made of it
     steps = torch.arange(SUBSTEPS * (KNOTS - 1) + 1) / SUBSTEPS
     save_file(package(codec.transforms, codec.prior, trade_off(steps).numpy()), out / FILE)
     return codec
@@ -137,11 +140,12 @@ def train(data: Path, out: Path, config: Config) -> Any:
 def learn(run: Run, crops: Iterator[Tensor], held_out: list[np.ndarray], structure_share: float) -> None:
     """Spends a run's budget; ``structure_share`` as :func:`distortion` takes it."""
     model: Any = run.model
+    device = run.device
 
     def losses() -> dict[str, Tensor]:
-        x = next(crops)
-        quality = qualities(len(x))
-        with autocast("convolution"):
+        x = device.batch(next(crops))
+        quality = device.batch(qualities(len(x)))
+        with autocast("convolution", device=x.device):
             cost, surrogate, decoded = coded(model, x, quality)
         weight = trade_off(quality)
         error = distortion(decoded.float(), x, structure_share)
@@ -155,7 +159,7 @@ def learn(run: Run, crops: Iterator[Tensor], held_out: list[np.ndarray], structu
             "surrogate": (share * (surrogate - surrogate.detach())).sum() / pixels,
         }
 
-    run.train(losses, lambda average: validate(average, held_out), every_minutes=4.0)
+    run.train(losses, lambda average: validate(average, held_out, device), every_minutes=4.0)
 
 
 @torch.no_grad()
@@ -189,17 +193,17 @@ def distortion(decoded: Tensor, x: Tensor, structure_share: float) -> Tensor:
     return (1 - structure_share) * error + structure_share * STRUCTURE_WORTH * missing
 
 
-def settle(codec: Codec, crops: Iterator[Tensor], out: Path, config: Config) -> None:
+def settle(codec: Codec, crops: Iterator[Tensor], out: Path, config: Config, device: Device = CPU) -> None:
     """Trains the entropy model further, on what the trained transforms give it, as the 8-bit integers it will be."""
     codec.requires_grad_(False)
     prior = codec.prior.requires_grad_(True).train()
     optimizer = _optimizer(prior, config.settling_rate)
-    run = Run(out, prior, config.settling_minutes, config.settling_rate, optimizer=optimizer)
+    run = Run(out, prior, config.settling_minutes, config.settling_rate, optimizer=optimizer, device=device)
 
     def losses() -> dict[str, Tensor]:
-        x = next(crops)
-        quality = qualities(len(x))
-        with torch.no_grad(), autocast("convolution"):
+        x = device.batch(next(crops))
+        quality = device.batch(qualities(len(x)))
+        with torch.no_grad(), autocast("convolution", device=x.device):
             coarse, fine = (rounded(y.float()) for y in codec.transforms.latents(x, quality))
         expected = torch.func.functional_call(prior, with_whole_weights(prior), (coarse, fine, quality))
         share = (MIDDLE_LAMBDA / trade_off(quality)).sqrt() / MIDDLE_LOSS / len(x) / (x.shape[2] * x.shape[3])
@@ -228,16 +232,16 @@ def qualities(count: int) -> Tensor:
 
 
 @torch.no_grad()
-def validate(codec: Codec, pictures: list[np.ndarray]) -> dict[str, float]:
+def validate(codec: Codec, pictures: list[np.ndarray], device: Device = CPU) -> dict[str, float]:
     """Mean bits per pixel, as the entropy model has them, PSNR in dB and MS-SSIM, of pictures of one size."""
     figures = {}
     limit = 127.5 / PIXEL
     for quality in SHOWN:
         rates, values, likenesses = [], [], []
         for first in range(0, len(pictures), 8):
-            x = to_unit(np.stack(pictures[first : first + 8]))
-            with autocast("convolution"):
-                cost, _, decoded = coded(codec, x, torch.full((len(x),), quality))
+            x = device.batch(to_unit(np.stack(pictures[first : first + 8])))
+            with autocast("convolution", device=x.device):
+                cost, _, decoded = coded(codec, x, x.new_full((len(x),), quality))
             decoded = decoded.float().clamp(-limit, limit)
             error = distortion(decoded, x, 0)
             rates.append(cost / (x.shape[2] * x.shape[3]))

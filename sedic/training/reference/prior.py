@@ -29,10 +29,11 @@ LEAST_SCALE, MOST_SCALE = (scale / (1 << SCALE_BITS) for scale in (LEAST_WHOLE_S
 UNITS = {level: float(1 << shift) for level, shift in MEAN_SHIFT.items()}  # in which the networks think
 
 
-def pass_masks(channels: int, rows: int, columns: int) -> Tensor:
+def pass_masks(channels: int, rows: int, columns: int, device: torch.device | str = "cpu") -> Tensor:
     """Which symbols each pass codes, (4, channels, rows, columns) bool."""
-    phase = 2 * (torch.arange(rows)[:, None] % 2) + torch.arange(columns)[None] % 2
-    group = torch.arange(channels)[:, None, None] % 4
+    row, column, channel = (torch.arange(count, device=device) for count in (rows, columns, channels))
+    phase = 2 * (row[:, None] % 2) + column[None] % 2
+    group = channel[:, None, None] % 4
     return torch.stack([group == (phase ^ turn)[None] for turn in TURNS])
 
 
@@ -85,7 +86,8 @@ class Prior(nn.Module):
 
 
 def _all_passes(steps: nn.ModuleList, symbols: Tensor, hints: Tensor | None, quality: Tensor, unit: float) -> Tensor:
-    masks = pass_masks(*symbols.shape[1:])
+    channels, rows, columns = symbols.shape[1:]
+    masks = pass_masks(channels, rows, columns, symbols.device)
     known = torch.zeros_like(masks[0])
     total: Tensor | float = 0.0
     for step, mask in zip(steps, masks, strict=True):

@@ -34,10 +34,10 @@ def structure(a: Tensor, b: Tensor) -> Tensor:
     if min(a.shape[2:]) < MS_SSIM_MIN_SIDE:
         raise ValueError(f"MS-SSIM needs {MS_SSIM_MIN_SIDE} pixels a side, not {tuple(a.shape[2:])}; use larger crops.")
     channels = a.shape[1]
-    off = torch.arange(MS_SSIM_WINDOW) - MS_SSIM_WINDOW // 2
+    off = torch.arange(MS_SSIM_WINDOW, device=a.device) - MS_SSIM_WINDOW // 2
     window = torch.exp(-(off**2) / (2 * MS_SSIM_SIGMA**2))
     window = (window / window.sum()).expand(5 * channels, 1, MS_SSIM_WINDOW)
-    product = torch.ones(a.shape[:2])
+    product = torch.ones(a.shape[:2], device=a.device)
     for number, weight in enumerate(MS_SSIM_WEIGHTS):
         if number:
             a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)

@@ -24,6 +24,7 @@ from ...bitstream.text.network import FIRST_KIND
 from ...bitstream.text.pieces import END, FIRST_CHARACTER, INSIDE, Pieces
 from ...bitstream.text.tokens import is_word, split_tokens
 from ...models.precision import autocast
+from ..device import CPU, Device
 from ..loop import Run
 from .byte_pairs import learn_merges
 from .descriptions import OBJECTS, Documents, Line, Text, read_held_out, read_lines
@@ -71,13 +72,14 @@ class Predictor(nn.Module):
         return F.linear(F.dropout(projected, 0.5 * self.dropout, self.training), self.emb.weight, self.bias), state
 
 
-def train(data: Path, out: Path, config: Config) -> None:
+def train(data: Path, out: Path, config: Config, device: Device = CPU) -> None:
     """Trains, or resumes, in ``out``, and writes ``text2.npz`` there.
 
     Args:
         data: the folder with ``text/``.
         out: the run's folder.
         config: sizes, time, learning rate.
+        device: where.
     """
     torch.manual_seed(config.seed)
     lines = read_lines(data)
@@ -86,14 +88,14 @@ def train(data: Path, out: Path, config: Config) -> None:
     model = Predictor(len(pieces.texts), config.embedding, config.hidden, config.dropout)
     documents = Documents(lines)
     start(model, pieces, documents, config.embeddings)
-    run = Run(out, model, config.minutes, config.rate, weight_decay=0.01, clip=0.5)
+    run = Run(out, model, config.minutes, config.rate, weight_decay=0.01, clip=0.5, device=device)
     batches = stream(documents, pieces, config, first_pass=run.step)
     state: Any = None
 
     def losses() -> dict[str, Tensor]:
         nonlocal state
-        block = next(batches)
-        with autocast("lstm", "matmul"):
+        block = device.batch(next(batches))
+        with autocast("lstm", "matmul", device=block.device):
             logits, state = model(block[:-1], state)
         state = tuple(part.detach() for part in state)
         return {"nats": _nats(logits, block[1:])}
@@ -106,8 +108,8 @@ def train(data: Path, out: Path, config: Config) -> None:
     @torch.no_grad()
     def validate(average: Any) -> dict[str, float]:
         total = torch.zeros(2)
-        for text in held_out:
-            with autocast("lstm", "matmul"):
+        for text in map(device.batch, held_out):
+            with autocast("lstm", "matmul", device=text.device):
                 logits, _ = average(text[:-1, None])
             total += torch.tensor([_nats(logits, text[1:, None]).item() * (len(text) - 1), len(text) - 1])
         return {"held_out_bits": (total[0] / total[1] / np.log(2)).item()}
@@ -118,7 +120,7 @@ def train(data: Path, out: Path, config: Config) -> None:
         lambda word: pieces.cut(word)[0],
         len(pieces.texts),
     )
-    table: dict[str, Any] = vocabulary | looks | quantised(run.average.state_dict())
+    table: dict[str, Any] = vocabulary | looks | quantised(device.home(run.average).state_dict())
     np.savez_compressed(out / "text2.npz", **table)
 
 
