@@ -217,7 +217,7 @@ def test_a_file_dropped_on_the_canvas_is_decoded_with_words_on_every_step_also_o
     )
     window.run()
     seen = set(window.page.evaluate("() => [...window.seen]"))
-    told = "object 1 of 3, step 1 of 2, update 1 of 5", "object 2 of 3, step 2 of 2", "whole picture, step 1 of 1"
+    told = "object 1 of 3, step 1 of 2, update 1 of 1", "object 2 of 3, step 2 of 2", "whole picture, step 1 of 1"
     assert set(told) <= seen
     left = "() => [...document.querySelectorAll('.sedic-said .standing')].map((one) => one.textContent).join('')"
     assert window.page.evaluate(left) == ""
