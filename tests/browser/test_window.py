@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from headless.comfyui import Server
+from sedic.bitstream import Hints, SedicFile
 
 from .window import Window
 
@@ -191,9 +193,9 @@ def test_a_file_dropped_on_the_loader_is_loaded_there(window: Window, sedic_file
 def test_a_file_dropped_on_the_canvas_is_decoded_with_words_on_every_step_also_on_a_subgraph(
     window: Window, sedic_file: Path, tmp_path: Path
 ) -> None:
-    # A name for each canvas: what ran for the other one would be at hand, and no step be seen.
+    # A name and a seed for each canvas: what ran for the other one would be at hand, and no step be seen.
     dropped = tmp_path / f"dropped {window.canvas}.sedic"
-    shutil.copy(sedic_file, dropped)
+    replace(SedicFile.read(sedic_file), hints=Hints(seed=len(window.canvas))).write(dropped)
     window.drop(dropped)
     window.page.wait_for_function(
         "() => window.app.graph.nodes.length > 5 && window.app.extensionManager.workflow.activeWorkflow.filename"
