@@ -72,11 +72,18 @@ def working_size_input() -> Any:
                         "overlap. 0: the size the model was made for."))  # fmt: skip
 
 
-def checkpointing_input() -> Any:
-    """The widget that trades time for memory."""
-    return advanced(io.Boolean.Input("checkpointing", default=False, optional=True,
-                            tooltip="Saves a fifth of the memory that guided updates take, for a third more "
-                            "time."))  # fmt: skip
+def steering_inputs() -> list[Any]:
+    """Guidance, fusion, and what both cost: what an object's stage has beside a plain sampler, in this order."""
+    return [
+        GuidanceSocket.Input("guidance", optional=True, tooltip="From Attention Guidance: holds the object inside its "
+                                                                "mask (Eq. 3). Unplugged: no guidance."),
+        FusionSocket.Input("fusion", optional=True, tooltip="From Latent Mask Fuse: keeps what is outside the mask "
+                                                            "(Eq. 4). Unplugged: no fusion."),
+        working_size_input(),
+        advanced(io.Boolean.Input("checkpointing", default=False, optional=True,
+                                  tooltip="Saves a fifth of the memory that guided updates take, for a third more "
+                                          "time.")),
+    ]  # fmt: skip
 
 
 def shown(handling: Handling) -> Any:
@@ -106,13 +113,7 @@ class ORAGSampler(io.ComfyNode):
                 io.ControlNet.Input("control_net", optional=True,
                                     tooltip="A ControlNet, which is shown the picture restored so far. Unplugged: "
                                             "positive and negative are used as they are."),
-                GuidanceSocket.Input("guidance", optional=True, tooltip="From Attention Guidance: holds the object "
-                                                                        "inside its mask (Eq. 3). Unplugged: no "
-                                                                        "guidance."),
-                FusionSocket.Input("fusion", optional=True, tooltip="From Latent Mask Fuse: keeps what is outside "
-                                                                    "the mask (Eq. 4). Unplugged: no fusion."),
-                working_size_input(),
-                checkpointing_input(),
+                *steering_inputs(),
                 advanced(io.Combo.Input("if_unguidable", options=list(UNGUIDABLE), default=UNGUIDABLE[0], optional=True,
                                tooltip="What to do where guidance cannot work: the model has no gradient (quantised "
                                        "arithmetic, foreign compilers), or its attention is not known. stop: an "
@@ -249,13 +250,7 @@ class ORAGSamplerSelect(io.ComfyNode):
                                                 "to the guider."),
                 io.Combo.Input("sampler", options=list(SOLVERS), default=DEFAULTS.sampler, tooltip="The sampler, as "
                                                                                                    "on ORAG Sampler."),
-                GuidanceSocket.Input("guidance", optional=True, tooltip="From Attention Guidance: holds the object "
-                                                                        "inside its mask (Eq. 3). Unplugged: no "
-                                                                        "guidance."),
-                FusionSocket.Input("fusion", optional=True, tooltip="From Latent Mask Fuse: keeps what is outside "
-                                                                    "the mask (Eq. 4). Unplugged: no fusion."),
-                working_size_input(),
-                checkpointing_input(),
+                *steering_inputs(),
             ],
             outputs=[
                 io.Sampler.Output(display_name="sampler", tooltip="For SamplerCustomAdvanced."),

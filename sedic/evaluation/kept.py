@@ -20,6 +20,7 @@ from .. import output
 from ..bitstream import SedicFile
 from ..codec import default_settings, load_models, settings_of, to_pixels
 from ..errors import SedicError
+from ..hashes import sha256
 from ..metrics.bits import spent
 from ..models.embedded import WEIGHTS
 from ..picture import read_picture, write_picture
@@ -112,7 +113,7 @@ def fingerprint(settings: Settings, models: str = EMBEDDED, more: str = "") -> s
 def weights_fingerprint() -> str:
     """Of the embedded weights, eight hexadecimal digits: pages say by it what they were measured on."""
     weights = b"".join(path.read_bytes() for path in sorted(WEIGHTS.glob("*.safetensors")))
-    return hashlib.sha256(weights).hexdigest()[:8]
+    return sha256(weights)[:8]
 
 
 def run(todo: Sequence[Task], workers: int, minutes: float | None, plan: Plan, tools: Tools) -> Iterator[str]:

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LEVELS = 5
-"""Of the à trous wavelet; what they leave is smoothed with a standard deviation of 13 pixels."""
 POWERS = (1.0, 1.0, 1.5, 2.5, 8.0)
 """Of the share ``detail`` that is kept at each level, the finest first: structure of about 1, 2, 4, 8 and 16 pixels."""
+LEVELS = len(POWERS)
+"""Of the à trous wavelet; what they leave is smoothed with a standard deviation of 13 pixels."""
 
 
 def smoothed(image: Tensor) -> Iterator[Tensor]:

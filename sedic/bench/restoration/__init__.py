@@ -29,7 +29,7 @@ ROWS = (special.AUTOENCODER, *GROUPS, special.ENERGY, SPEED)
 CHOICES = (*ROWS, special.FEW)
 """What ``--only`` chooses from."""
 OF_IMAGES = ("main", "references", SPEED, special.FEW)
-"""What of these is measured of ``--images``; all but the speed also, and the others only, of held-out pictures."""
+"""What of these is measured of ``--images``; of held-out pictures all but the speed is."""
 
 
 @dataclass(frozen=True)

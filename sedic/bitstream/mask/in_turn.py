@@ -91,8 +91,8 @@ class Contexts:
         """
         near = self._cells[self._offsets + (self._start + columns)[:, None]]
         kinds = self._row_kinds[columns]
-        packed = np.packbits(near, axis=-1)
-        keys = np.concatenate([packed, kinds[:, None].view(np.uint8).reshape(len(columns), -1)], axis=1)
+        near_bytes = np.packbits(near, axis=-1)
+        keys = np.concatenate([near_bytes, kinds[:, None].view(np.uint8).reshape(len(columns), -1)], axis=1)
         named = keys.view(f"V{keys.shape[1]}").ravel().tolist()
         new = {key: place for place, key in enumerate(named) if key not in self._known}
         if new:

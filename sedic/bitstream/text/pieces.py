@@ -36,10 +36,10 @@ class Pieces:
         self.texts += [*characters, *string.ascii_lowercase, *(INSIDE + letter for letter in LETTERS)]
         pairs = [(a, b) for a, b in merges.tolist()]
         self._precedence = {pair: (rank, len(self.texts) + rank) for rank, pair in enumerate(pairs)}
-        texts = self.texts
+        texts, mark = self.texts, len(INSIDE)
         for a, b in pairs:
-            texts.append(texts[a] + texts[b][2:])  # without INSIDE, whose length is asked eight thousand times else
-        self.inside = np.array([t[:2] == INSIDE and t != INSIDE for t in texts])
+            texts.append(texts[a] + texts[b][mark:])
+        self.inside = np.array([t.startswith(INSIDE) and t != INSIDE for t in texts])
         self._numbers = {text: i for i, text in enumerate(self.texts) if i >= FIRST_CHARACTER}
         self._cuts: dict[str, list[int]] = {}
 
