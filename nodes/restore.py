@@ -81,8 +81,8 @@ def steering_inputs() -> list[Any]:
                                                             "(Eq. 4). Unplugged: no fusion."),
         working_size_input(),
         advanced(io.Boolean.Input("checkpointing", default=False, optional=True,
-                                  tooltip="Saves a fifth of the memory that guided updates take, for a third more "
-                                          "time.")),
+                                  tooltip="Saves memory of guided updates, in transformers most of it, for a third "
+                                          "more time.")),
     ]  # fmt: skip
 
 
