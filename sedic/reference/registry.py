@@ -71,6 +71,7 @@ _CODECS = {
     "av1-slow": (1, "av1", "Av1Slow"),  # another search for the same stream
     "cheng2020-attn": (2, "cheng2020", "Cheng2020Attention"),
     "compact": (3, "compact", "Compact"),
+    "compact-slow": (3, "compact", "CompactSlow"),  # likewise
 }
 
 

@@ -160,7 +160,7 @@ def test_long_work_tells_how_much_there_is(monkeypatch):
 
     told: dict[str, set[int]] = {}
     seen = lambda what, done, total: told.setdefault(what, set()).add(done if done < total else -total)  # noqa: E731
-    monkeypatch.setattr("sedic.reference.compact.codec.REFINED", (64, 32))
+    monkeypatch.setattr("sedic.reference.compact.search.REFINED", (64, 32))
     monkeypatch.setattr("sedic.metrics.fidelity._STRIP", 1 << 12)
     image = np.random.default_rng(0).integers(0, 256, (192, 192, 3), np.uint8)
     with watched_by(seen):

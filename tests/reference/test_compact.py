@@ -22,7 +22,7 @@ from sedic.metrics import psnr
 from sedic.models.processor import lacking
 from sedic.reference import CodecError, codec_by_name
 from sedic.reference.compact import codec as compact_module
-from sedic.reference.compact import refine
+from sedic.reference.compact import refine, search
 from sedic.reference.compact.prior import MOST_ACTIVATION, _Product, most_input
 from sedic.semantics import Semantics
 from tests.reference.compact_golden import GOLDEN, digest
@@ -83,8 +83,9 @@ def test_any_size_comes_back_at_its_own_size(codec, photograph, size):
 
 def test_tiles_of_large_pictures_leave_no_seam(codec, photograph, by_quality, monkeypatch):
     whole = codec.decode(by_quality[40], (300, 200), 40)
-    for name, tile in (("DECODED", (64, 192)), ("ANALYSED", (64, 96)), ("REFINED", (64, 32))):
-        monkeypatch.setattr(compact_module, name, tile)
+    monkeypatch.setattr(compact_module, "DECODED", (64, 192))
+    monkeypatch.setattr(search, "ANALYSED", (64, 96))
+    monkeypatch.setattr(search, "REFINED", (64, 32))
     tiled = codec.decode(by_quality[40], (300, 200), 40)
     assert np.abs(whole.astype(int) - tiled).max() <= 2
     assert abs(len(codec.encode(photograph, 40)) - len(by_quality[40])) < 0.03 * len(by_quality[40])

@@ -122,4 +122,4 @@ def codecs(names: Sequence[str], papers: bool) -> list[str]:
     """Of the compared ones those of the package, and the paper's where CompressAI is installed."""
     from .points import RIVALS, SLOW
 
-    return [name for name in names if name not in (*RIVALS, SLOW, PAPERS)] + [PAPERS] * papers
+    return [name for name in names if name not in (*RIVALS, *SLOW, PAPERS)] + [PAPERS] * papers

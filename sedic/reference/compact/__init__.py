@@ -1,12 +1,13 @@
 """Our own learned codec: one network for all qualities, a few hundred bytes, the same bytes on every machine.
 
 ``transforms.py`` turns pixels into two small latents and back (float32: pixels may differ in the last bit);
-``prior.py`` and ``distribution.py`` say in integers how likely each symbol is; ``symbols.py`` codes them. The weights
-are ``../weights/compact.safetensors``, made by :mod:`sedic.training.reference.compact`.
+``prior.py`` and ``distribution.py`` say in integers how likely each symbol is; ``symbols.py`` codes them. Which symbols
+are written is the encoder's choice: ``search.py``, with ``refine.py`` and, where somebody waits, ``anneal.py``. The
+weights are ``../weights/compact.safetensors``, made by :mod:`sedic.training.reference.compact`.
 """
 
 from __future__ import annotations
 
-from .codec import Compact
+from .codec import Compact, CompactSlow
 
-__all__ = ["Compact"]
+__all__ = ["Compact", "CompactSlow"]

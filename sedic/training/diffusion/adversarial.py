@@ -26,6 +26,7 @@ from ...restoration.color_fix import fix_colors
 from ..device import CPU, Device
 from ..loop import Run
 from .examples import Examples, mixed, unmixed
+from .likeness import Likeness
 from .networks import Networks, watched
 from .perceptual import Critic, Features, distances, textures
 from .places import energy_of_places
@@ -54,6 +55,7 @@ class Config:
     features: tuple[float, ...] = (0.2, 0.2, 0.2, 0.1, 0.03)
     textures: tuple[float, ...] = (1.5, 0.5, 0.6, 0.8, 0.0)  # of the features' statistics over windows
     displeasure: float = 0.15
+    likeness: float = 0.02  # of SSIMULACRA2's score, which is about -60 here
     latents: float = 0.1
     places: float = 0.05
     critic_rate: float = 5e-4
@@ -135,6 +137,7 @@ class Judge:
 
     def __init__(self, config: Config, device: Device = CPU) -> None:
         self.features, self.critic = device.place(Features()), Critic(config.critic_rate, device)
+        self.likeness = device.place(Likeness())
         self.config = config
 
     def __call__(self, decoded: Tensor, pixels: Tensor, predicted: int) -> dict[str, Tensor]:
@@ -164,6 +167,7 @@ class Judge:
             "features": apart.new_tensor(self.config.features) @ apart,
             "textures": weaker.new_tensor(self.config.textures) @ weaker,
             "displeasure": self.config.displeasure * shown * displeasure,
+            "likeness": -self.config.likeness * self.likeness(decoded, pixels).mean(),
         }
 
 

@@ -14,6 +14,7 @@ from ...models.precision import UNET, autocast
 from ...restoration.color_fix import fix_colors
 from ..device import CPU, Device
 from .examples import mixed, unmixed
+from .likeness import Likeness
 from .perceptual import Features, distances
 
 COUNT, SHOWN, STEPS = 16, 6, 2
@@ -48,8 +49,8 @@ def sample_sheet(
     """Writes ``samples/<step>.png`` below ``out``: rows of reference, restored and original, held-out crops.
 
     Returns:
-        ``distance`` of features to the photographs and ``psnr`` in dB: of the references, of what is restored in one
-        step and in all, and of what the autoencoder leaves of the photographs.
+        ``distance`` of features to the photographs, ``psnr`` in dB and ``ssimulacra2``: of the references, of what is
+        restored in one step and in all, and of what the autoencoder leaves of the photographs.
     """
     random = np.random.default_rng(1)
     rows = examples.held_out[:: max(1, len(examples.held_out) // COUNT)][:COUNT]
@@ -69,10 +70,11 @@ def sample_sheet(
     folder = out / "samples"
     folder.mkdir(exist_ok=True)
     Image.fromarray(shown).save(folder / f"{step:06d}.png")
-    true = features(batch["pixels"])
+    true, likeness = features(batch["pixels"]), device.place(Likeness())
     figures = {}
     for name, pictures in decoded.items():
         error = (pictures - batch["pixels"]).square().mean((1, 2, 3))
         figures[f"distance_{name}"] = distances(features(pictures), true).sum(0).mean().item()
         figures[f"psnr_{name}"] = (10 * (4 / error).log10()).mean().item()
+        figures[f"ssimulacra2_{name}"] = likeness(pictures, batch["pixels"]).mean().item()
     return figures

@@ -1,0 +1,88 @@
+"""The long search writes the same stream as the quick one, of fewer bytes for as good a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sedic.demo import PHOTOGRAPH
+from sedic.metrics import psnr
+from sedic.progress import watched_by
+from sedic.reference import codec_by_name
+from sedic.reference.compact import anneal, search
+
+QUALITY = 36
+SIZE = (192, 128)
+
+
+@pytest.fixture(scope="module")
+def photograph() -> np.ndarray:
+    """The demo's photograph, (128, 192, 3) uint8."""
+    with Image.open(PHOTOGRAPH) as image:
+        return np.asarray(image.convert("RGB").resize(SIZE, Image.Resampling.LANCZOS))
+
+
+@pytest.fixture(scope="module")
+def written(photograph) -> bytes:
+    return codec_by_name("compact-slow").encode(photograph, QUALITY)
+
+
+@pytest.mark.processor
+def test_it_takes_fewer_bytes_for_as_good_a_picture(photograph, written):
+    quick = codec_by_name("compact")
+    found = []
+    for quality in range(QUALITY - 10, QUALITY + 11, 2):
+        data = quick.encode(photograph, quality)
+        found.append((len(data), psnr(photograph, quick.decode(data, SIZE, quality))))
+    lengths, values = np.array(found).T
+    # At one quality a choice falls some bytes and 0.1 dB either way: a line through all of them does not.
+    slope, start = np.polyfit(values, np.log(lengths), 1)
+    as_good = np.exp(start + slope * psnr(photograph, quick.decode(written, SIZE, QUALITY)))
+    assert len(written) < 0.96 * as_good
+
+
+@pytest.fixture
+def short(monkeypatch) -> None:
+    monkeypatch.setattr(anneal, "STEPS", 4)
+
+
+@pytest.mark.usefixtures("short")
+def test_the_same_picture_gives_the_same_bytes_in_inference_mode_too(photograph):
+    slow = codec_by_name("compact-slow")
+    outside = slow.encode(photograph, QUALITY)
+    with torch.inference_mode():
+        assert slow.encode(photograph, QUALITY) == outside
+
+
+@pytest.mark.usefixtures("short")
+def test_large_pictures_are_searched_in_tiles(photograph, monkeypatch):
+    whole, seen, inner = codec_by_name("compact-slow").encode(photograph, QUALITY), [], search.annealed
+
+    def annealed(transforms, pixels, *others):
+        seen.append(tuple(pixels.shape[2:]))
+        return inner(transforms, pixels, *others)
+
+    monkeypatch.setattr(search, "annealed", annealed)
+    monkeypatch.setattr(search, "REFINED", (64, 32))
+    tiled = codec_by_name("compact-slow").encode(photograph, QUALITY)
+    assert len(seen) == anneal.ROUNDS * 6
+    assert max(seen) <= (128, 128)
+    assert abs(len(tiled) - len(whole)) < 0.06 * len(whole)
+
+
+def test_whoever_waits_can_end_it_behind_any_step(photograph):
+    told = []
+
+    class EndedError(Exception):
+        pass
+
+    def watch(what: str, done: int, total: int) -> None:
+        told.append((what, done, total))
+        if what == "reference, round 1 of 3" and done == 2:
+            raise EndedError
+
+    with pytest.raises(EndedError), watched_by(watch):
+        codec_by_name("compact-slow").encode(photograph, QUALITY)
+    assert ("reference, round 1 of 3", 1, anneal.STEPS) in told
