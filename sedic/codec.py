@@ -236,7 +236,7 @@ def decode(
 
     Args:
         file: or its path.
-        models: from :func:`load_models`; None takes the embedded ones.
+        models: from :func:`load_models`; None takes the embedded ones, as quick as they are on this processor.
         settings: None takes those that suit the models, with the file's hints.
         until: ``object`` or ``final``.
         progress: given a stage's name, returns what is told about its steps.
@@ -257,7 +257,7 @@ def decode(
         file = SedicFile.read(file)
     image = to_image(reference_of(file).picture(weights))
     if models is None:
-        models = load_models()
+        models = load_models(precision="auto")
     if settings is None:
         settings = settings_of(file, default_settings(getattr(models, "where", "")))
     return stages.decode(models, image, file.semantics, settings, until, progress)
@@ -291,7 +291,8 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
     Args:
         where: ``embedded`` or a folder.
         device: as PyTorch names it.
-        precision: of the network and its ControlNet, one of :data:`.restoration.settings.PRECISIONS`.
+        precision: of the network and its ControlNet, one of :data:`.restoration.settings.PRECISIONS`; the embedded
+            autoencoder goes with them into bfloat16.
         loras: pairs of a LoRA's file and its strength, added to the weights one after the other.
 
     Raises:
@@ -300,13 +301,11 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
     import torch
 
     from .models import embedded
-    from .models.precision import UNET, computes_in_bfloat16
+    from .models.precision import named
     from .restoration.diffusers_backend import folder, lora
     from .restoration.diffusers_backend.denoiser import DiffusersModels
 
     require_device(device)
-    if precision == "auto":
-        precision = "bfloat16" if device == "cpu" and computes_in_bfloat16(*UNET) else "float32"
     if where != "embedded":
         models = folder.read_folder(Path(where), device)
     else:
@@ -317,4 +316,4 @@ def load_models(where: str = "embedded", device: str = "cpu", precision: str = "
                                  latent_condition=True, where="embedded")  # fmt: skip
     for path, strength in loras:
         lora.add(models, path, strength)
-    return models.in_precision(precision)
+    return models.in_precision(named(precision, device))

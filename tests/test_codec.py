@@ -7,9 +7,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sedic import codec
 from sedic.bitstream import BitstreamError, Hints, SedicFile
+from sedic.demo import PHOTOGRAPH
+from sedic.metrics import psnr
 from sedic.reference.registry import CodecError
 from sedic.semantics import Limits, SceneObject, Semantics
 from tests.grower import IMAGE, Grower
@@ -130,4 +133,21 @@ def test_auto_precision_is_what_the_processor_computes_in(monkeypatch, found, ki
         monkeypatch.delenv(limit, raising=False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
     models = codec.load_models(precision="auto")
-    assert models.unet.dtype == models.controlnet.dtype == kind
+    assert models.unet.dtype == models.controlnet.dtype == models.autoencoder.dtype == kind
+
+
+def test_of_a_folder_the_autoencoder_stays_in_float32():
+    models = codec.load_models()
+    models.where = "somewhere"
+    assert models.in_precision("bfloat16").unet.dtype == torch.bfloat16
+    assert models.autoencoder.dtype == torch.float32
+
+
+def test_in_bfloat16_the_picture_is_that_of_float32_to_the_eye():
+    with Image.open(PHOTOGRAPH) as photograph:
+        file = codec.encode(photograph.convert("RGB").resize((192, 128)), "a mug of coffee on a table")
+    first, other = (
+        codec.to_pixels(list(codec.decode(file, codec.load_models(precision=kind)))[-1].image)
+        for kind in ("float32", "bfloat16")
+    )
+    assert 45 < psnr(first, other) < 100

@@ -25,9 +25,11 @@ def second_decode(file: str) -> float:
     """A decode on the embedded models, where there has been one before."""
     from sedic import codec
     from sedic.bitstream import SedicFile
+    from sedic.restoration.settings import PRECISIONS
 
-    # As every tree's codec has it: older ones, beside which this is timed, take no path and choose no settings.
-    models, read = codec.load_models(), SedicFile.read(file)
+    # As every tree's codec has it: older ones, beside which this is timed, take no path and choose no settings. The
+    # precision is that of each tree's command.
+    models, read = codec.load_models(precision=PRECISIONS[0]), SedicFile.read(file)
     settings = codec.settings_of(read, codec.default_settings())
     return _last(2, lambda: list(codec.decode(read, models, settings)))
 

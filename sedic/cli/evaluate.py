@@ -68,6 +68,7 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
     from ..evaluation.evaluate import Request, evaluate
     from ..evaluation.kept import Plan
     from ..evaluation.variants import Coding
+    from ..models.precision import named
 
     threads.adapt()
     if options.encode or options.ablation:
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
         settings_from(options, codec.default_settings(options.models)),
         options.models,
         options.device,
-        options.precision,
+        named(options.precision, options.device),
         None if options.metrics is None else tuple(options.metrics),
         options.download,
         Coding(options.reference, options.target_bpp, options.weights),

@@ -41,6 +41,13 @@ def autocast(*operations: str, on: bool | None = None, device: torch.device | st
     return _autocast(str(device), enabled=wanted)
 
 
+def named(precision: str, device: str = "cpu") -> str:
+    """``precision``, or what ``auto`` is on this device: bfloat16 on a processor that computes in it, else float32."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if device == "cpu" and computes_in_bfloat16(*UNET) else "float32"
+
+
 def _convolution() -> Any:
     import torch
 

@@ -30,8 +30,9 @@ OWN_LAYERS = "model's own"
 REDUCTIONS = ("mean", "max", "sum")
 """Of the energies of several tokens: ``mean``; ``max``, of each head's token that strays furthest; ``sum``, as if each
 token had a step of its own, so that a longer name is guided harder."""
-PRECISIONS = ("float32", "bfloat16", "float16", "auto")
-"""Of the network and its ControlNet; ``auto`` is bfloat16 on a processor that computes in it, else float32."""
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+"""Of the network and its ControlNet, the command line's default first; ``auto`` is bfloat16 on a processor that
+computes in it, else float32."""
 PREVIEW = 0.4
 """Share of the steps that is enough for a quick look: 4 and 8 of 10 and 20."""
 

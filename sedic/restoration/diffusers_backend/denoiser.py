@@ -82,9 +82,16 @@ class DiffusersModels:
         return self.unet.device
 
     def in_precision(self, name: str) -> DiffusersModels:
-        """Brings the network and its ControlNet to a type of PyTorch's; the rest stays in float32."""
+        """Brings the network and its ControlNet to a type of PyTorch's; the rest stays in float32.
+
+        The embedded autoencoder, which was trained in bfloat16, goes along into it; Stable Diffusion's overflow in
+        float16.
+        """
         kind = getattr(torch, name)
-        for network in (self.unet, self.controlnet):
+        networks = [self.unet, self.controlnet]
+        if self.where == "embedded" and kind == torch.bfloat16:
+            networks.append(self.autoencoder)
+        for network in networks:
             if network is not None:
                 nn.Module.to(network, kind)  # diffusers' own warns of modules that these networks lack
         return self
@@ -95,7 +102,7 @@ class DiffusersModels:
 
     @torch.no_grad()
     def encode(self, image: Tensor) -> Tensor:
-        pixels = image.to(self.device, self.autoencoder.dtype) * 2 - 1
+        pixels = (image.to(self.device) * 2 - 1).to(self.autoencoder.dtype)
         encoded = self.autoencoder.encode(pixels)
         latent = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
         return latent.float() * self.autoencoder.config.scaling_factor
