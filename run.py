@@ -1,19 +1,22 @@
 """The two commands of this repository, on nothing but Python 3.10 or newer.
 
     python run.py demo     runs the shipped graph on the shipped photograph in a real ComfyUI; results in out/
-    python run.py test     format, lint, types, layers, tests, some of them twice (further words go to pytest)
+    python run.py test     format, lint, layers, types, tests, some of them twice (further words go to pytest)
 
 Both first make .venv and install into it what is needed, once. COMFYUI_PATH names a ComfyUI of your own to run in.
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -133,11 +136,10 @@ def fingerprint(lines: list[str]) -> str:
 
 
 def test(arguments: list[str], environment: dict[str, str]) -> int:
-    """Every check, the tests last; 1 if any fails."""
+    """Every check; 1 if any fails. Types, and tests as on a lesser processor, are checked beside the other tests."""
     checks = {
         "format": ["-m", "ruff", "format", "--check", *SOURCES],
         "lint": ["-m", "ruff", "check", *SOURCES],
-        "types": ["-m", "mypy", "--explicit-package-bases"],  # the folder may be called ComfyUI-SEDIC: no package name
         "layers": ["-c", "import sys; from importlinter.cli import lint_imports_command as c; sys.exit(c())"],
     }
     failed = []
@@ -145,27 +147,37 @@ def test(arguments: list[str], environment: dict[str, str]) -> int:
         say(f"Checking {name}")
         if call(command, environment) != 0:
             failed.append(name)
+    # Each takes one core for a while. They are begun first, so that the tests do not wait for them at the end.
+    beside = {"Checking types": begin(["-m", "mypy", "--explicit-package-bases"], environment)}  # of no package's name
+    if not arguments:
+        beside |= as_lesser_processor(environment)
+    say("Running the tests")
+    if call(["-m", "pytest", *(arguments or beside_each_other())], environment) != 0:
+        failed.append("tests")
+    for title, ended in beside.items():
+        say(title)
+        if ended() != 0:
+            failed.append(title[0].lower() + title[1:])
     if failed:
         say(f"Failed: {', '.join(failed)}")
-    say("Running the tests")
-    status = call(["-m", "pytest", *(arguments or beside_each_other())], environment)
-    if not arguments:
-        status = test_as_lesser_processor(environment) or status
-    return 1 if failed or status != 0 else 0
+    return 1 if failed else 0
 
 
-def test_as_lesser_processor(environment: dict[str, str]) -> int:
-    """Runs those tests again that depend on the processor, so that one with more shows what one with less would."""
+def as_lesser_processor(environment: dict[str, str]) -> dict[str, Callable[[], int]]:
+    """Begins those tests again that depend on the processor, so that one with more shows what one with less would.
+
+    Returns:
+        :func:`begin`'s function by the title of what it ends; nothing where the processor is that small itself.
+    """
     has_avx2 = "import sys; from sedic.models.processor import instruction_sets as i; sys.exit('avx2' not in i())"
     if call(["-c", has_avx2], environment) != 0:
         say("This processor has no AVX2: no tests run as on one that has nothing more")
-        return 0
+        return {}
     variables = " ".join(f"{name}={value}" for name, value in LESSER.items())
-    say(f"Running the tests that depend on the processor as on one with AVX2 and no more ({variables})")
     # Their files by name, since reading all others takes as long as running these.
     files = [str(p) for p in sorted((ROOT / "tests").rglob("test_*.py")) if "mark.processor" in p.read_text("utf-8")]
-    words = ["-m", "processor and not slow", *beside_each_other(), *files]
-    return call(["-m", "pytest", *words], {**environment, **LESSER})
+    ended = begin(["-m", "pytest", "-m", "processor and not slow", *files], {**environment, **LESSER})
+    return {f"Running the tests that depend on the processor as on one with AVX2 and no more ({variables})": ended}
 
 
 def beside_each_other() -> list[str]:
@@ -177,6 +189,25 @@ def beside_each_other() -> list[str]:
 def call(arguments: list[str], environment: dict[str, str] | None = None) -> int:
     """Runs the interpreter of .venv in the repository's folder."""
     return subprocess.run([str(PYTHON), *arguments], cwd=ROOT, env=environment, check=False).returncode
+
+
+def begin(arguments: list[str], environment: dict[str, str]) -> Callable[[], int]:
+    """:func:`call` beside what comes next; returns what waits for its end, shows its output and tells its status.
+
+    Nothing is shown before, so that two outputs do not mix.
+    """
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - it is read when the process has ended
+    command = [str(PYTHON), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    atexit.register(process.kill)  # of no effect once it has ended
+
+    def end() -> int:
+        status = process.wait()
+        output.seek(0)
+        print(output.read().decode("utf-8", "replace"), flush=True)
+        return status
+
+    return end
 
 
 def say(line: str) -> None:

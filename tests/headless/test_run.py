@@ -8,6 +8,7 @@ import subprocess
 import sys
 import types
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,9 @@ def run(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ty
     (fake / "nodes.py").touch()
     (fake / "requirements.txt").write_text("torch\ntorchaudio\n\n# not needed\nav>=14 # films\n", encoding="utf-8")
     state = types.SimpleNamespace(
-        module=module, calls=[], environments=[], status=0, fails=(), comfyui=fake, listed=tmp_path / ".cache"
-    )
+        module=module, calls=[], environments=[], begun=[], ended=[], status=0, fails=(), comfyui=fake,
+        listed=tmp_path / ".cache",
+    )  # fmt: skip
     monkeypatch.setenv("COMFYUI_PATH", str(fake))
     monkeypatch.setattr(module, "STAMP", venv / "stamp")
     monkeypatch.setattr(module, "works", lambda _: True)
@@ -43,7 +45,13 @@ def run(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ty
         state.environments.append(environment)
         return 1 if set(state.fails) & set(arguments) else state.status
 
+    def begin(arguments: list[str], environment: dict) -> Callable[[], int]:
+        status = call(arguments, environment)
+        state.begun.append(arguments)
+        return lambda: state.ended.append(arguments) or status
+
     monkeypatch.setattr(module, "call", call)
+    monkeypatch.setattr(module, "begin", begin)
     return state
 
 
@@ -110,32 +118,54 @@ def test_a_failing_check_fails_the_command_and_pytest_still_comes_last(run: type
     run.status = 1
     assert run.module.test(["-k", "word"], {}) == 1
     assert run.calls[-1] == ["-m", "pytest", "-k", "word"]
-    assert [c[1] for c in run.calls[:3]] == ["ruff", "ruff", "mypy"]
+    assert [c[1] for c in run.calls[:2]] == ["ruff", "ruff"]
+
+
+def test_a_failing_check_beside_the_tests_fails_the_command_and_all_that_was_begun_is_waited_for(
+    run: types.SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.fails = ("mypy",)
+    assert run.module.test(["-k", "word"], {}) == 1
+    assert [c[1] for c in run.begun] == ["mypy"]
+    assert "Failed: checking types" in capsys.readouterr().out
+    run.fails = ()
+    assert run.module.test([], {}) == 0
+    assert run.ended == run.begun
 
 
 def test_tests_that_depend_on_the_processor_run_a_second_time_with_avx2_alone(run: types.SimpleNamespace) -> None:
     assert run.module.test([], {"A": "1"}) == 0
-    assert [run.calls[i][:4] for i in (-3, -1)] == [
+    assert [run.calls[i][:4] for i in (-1, -2)] == [
         ["-m", "pytest", *run.module.beside_each_other()[:2]],
         ["-m", "pytest", "-m", "processor and not slow"],
     ]
-    assert run.environments[-3] == {"A": "1"}
-    assert run.environments[-1] == {"A": "1", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    assert run.calls[-2] in run.begun
+    assert run.environments[-1] == {"A": "1"}
+    assert run.environments[-2] == {"A": "1", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+
+
+def test_what_runs_beside_is_shown_as_a_whole_behind_what_came_next(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spec = importlib.util.spec_from_file_location("run_under_test", repository / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "PYTHON", Path(sys.executable))
+    ended = module.begin(["-c", "import os, sys; print(os.environ['A']); sys.exit('no')"], {**os.environ, "A": "first"})
+    module.call(["-c", "print('second')"])
+    assert ended() == 1
+    assert capfd.readouterr().out.split() == ["second", "first", "no"]
 
 
 @pytest.mark.parametrize(("cores", "words"), [(1, []), (2, ["-n", "2", "--dist", "loadfile"])])
 def test_all_cores_test(run: types.SimpleNamespace, cores: int, words: list[str], monkeypatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     run.module.test([], {})
-    assert run.calls[-3] == ["-m", "pytest", *words]
+    assert run.calls[-1] == ["-m", "pytest", *words]
 
 
-def test_a_failure_on_the_lesser_processor_alone_fails_the_command(
-    run: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        run.module, "call", lambda arguments, environment=None: int("processor and not slow" in arguments)
-    )
+def test_a_failure_on_the_lesser_processor_alone_fails_the_command(run: types.SimpleNamespace) -> None:
+    run.fails = ("processor and not slow",)
     assert run.module.test([], {}) == 1
     assert run.module.test(["tests/bitstream"], {}) == 0
 

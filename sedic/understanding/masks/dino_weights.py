@@ -125,7 +125,7 @@ def config_of(tensors: dict[str, Tensor]) -> GroundingDinoConfig:
         tensors[f"backbone.0.layers.{i}.blocks.0.attn.relative_position_bias_table"].shape  # (2w−1)², heads
         for i in range(count(r"backbone\.0\.layers\.(\d+)\.blocks"))
     ]
-    backbone = SwinConfig(  # type: ignore[call-arg]
+    backbone = SwinConfig(
         embed_dim=tensors["backbone.0.patch_embed.proj.weight"].shape[0],
         depths=[count(rf"backbone\.0\.layers\.{i}\.blocks\.(\d+)\.") for i in range(len(tables))],
         num_heads=[table[1] for table in tables],

@@ -175,7 +175,7 @@ def _has_vocabulary(folder: Path) -> bool:
 
 def _tokenizer(folder: Path) -> Any:
     # The fast class also reads a folder that has a bare vocab.txt, in transformers 4 and 5 alike.
-    from transformers import BertTokenizerFast  # type: ignore[attr-defined]
+    from transformers import BertTokenizerFast
 
     sentence = (
         f"The folder {folder} holds no BERT tokenizer (tokenizer.json or vocab.txt); "
