@@ -39,12 +39,26 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+@pytest.fixture(scope="session")
+def context(browser: Any) -> Any:
+    """One for all, as what it has read of ComfyUI's front end is at hand for the next page."""
+    return browser.new_context(viewport={"width": 1440, "height": 900})
+
+
+@pytest.fixture(scope="module")
+def fresh_page(context: Any, server: Server) -> Iterator[Any]:
+    """A page of somebody who has never been here; it is to be opened."""
+    page = context.new_page()
+    page.goto(f"{server.url}/system_stats")
+    page.evaluate("() => window.localStorage.clear()")
+    yield page
+    page.close()
+
+
 @pytest.fixture(scope="module", params=CANVASES)
-def window(request: pytest.FixtureRequest, browser: Any, server: Server) -> Iterator[Window]:
+def window(request: pytest.FixtureRequest, fresh_page: Any, server: Server) -> Window:
     """The window on one of the two canvases."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    yield Window(context.new_page(), server.url, request.param)
-    context.close()
+    return Window(fresh_page, server.url, request.param)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +15,35 @@ from headless.newer import NODES
 from sedic.demo import PICTURE_NAME
 from tests.comfyui.inputs import small_photograph
 
-from .window import PATIENCE
+from .window import PATIENCE, set_up
 
 READY = "() => window.app?.graph && app.extensionManager && LiteGraph.registered_node_types?.SEDIC_PackBitstream"
+SETTLED = """async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    for (let same = 0, before; same < 5; ) {
+        await frame();
+        const now = JSON.stringify(app.graph.nodes.map((node) => [...node.pos, ...node.size]));
+        same = now === before ? same + 1 : 0;
+        before = now;
+    }
+}"""
 PROMPT = "async () => (await app.graphToPrompt()).output"
 
 
 @pytest.fixture(scope="module")
-def page(server: Server, browser: Any) -> Iterator[Any]:
+def page(server: Server, fresh_page: Any) -> Any:
     """ComfyUI's window, in the classic canvas; the server's folders were empty before it started."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    opened = context.new_page()
-    opened.set_default_timeout(PATIENCE)
-    settings = {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": False}
-    opened.goto(server.url, wait_until="domcontentloaded")
-    opened.wait_for_function(READY)
-    for name, value in settings.items():
-        opened.evaluate("([name, value]) => app.extensionManager.setting.set(name, value)", [name, value])
-    opened.goto(server.url, wait_until="domcontentloaded")
-    opened.wait_for_function(READY)
-    yield opened
-    context.close()
+    fresh_page.set_default_timeout(PATIENCE)
+    set_up(server.url, "classic")
+    fresh_page.goto(server.url, wait_until="domcontentloaded")
+    fresh_page.wait_for_function(READY)
+    return fresh_page
 
 
 def open_graph(page: Any, graph: dict[str, Any]) -> None:
-    """Opens a graph as the template browser does."""
+    """Opens a graph as the template browser does, and waits until nothing moves."""
     page.evaluate("graph => app.loadGraphData(graph, true, true, 'tried', { openSource: 'template' })", graph)
-    page.wait_for_timeout(500)
+    page.evaluate(SETTLED)
 
 
 def shipped(repository: Path, name: str) -> dict[str, Any]:
@@ -148,11 +149,14 @@ def test_bypassing_the_sampler_alone_leaves_the_next_stage_its_picture(page: Any
 @pytest.mark.parametrize("name", list(GRAPHS))
 def test_nodes_do_not_grow_over_one_another(page: Any, repository: Path, name: str) -> None:
     open_graph(page, shipped(repository, name))
+    loaded = "() => app.graph.nodes.every((n) => n.type !== 'LoadImage' || n.imgs?.every((i) => i.complete))"
+    page.wait_for_function(loaded)
+    page.evaluate(SETTLED)
     boxes = page.evaluate("() => app.graph.nodes.map((node) => [node.title, ...node.pos, ...node.size].map((v) => v))")
     for place, (title, x, y, wide, high) in enumerate(boxes):
         for other, other_x, other_y, other_wide, other_high in boxes[place + 1 :]:
             apart = x + wide <= other_x or other_x + other_wide <= x or y + high <= other_y or other_y + other_high <= y
-            assert apart, f"{title} lies over {other}"
+            assert apart, f"{title} ({x}, {y}, {wide}, {high}) lies over {other} ({other_x}, {other_y})"
 
 
 def test_a_graph_of_the_last_version_opens_and_queues_what_it_did(page: Any, repository: Path) -> None:
