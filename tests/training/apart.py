@@ -54,10 +54,6 @@ class Apart(TorchDispatchMode):
         self._there: dict[int, StorageWeakRef] = {}  # which keep a dead storage's number from being used again
         self._functions = _Functions(self)
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing here compiles, and what keeps the compiler away takes as long as a small operation
-
     def __enter__(self) -> Apart:
         self._functions.__enter__()
         return super().__enter__()
