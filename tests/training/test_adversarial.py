@@ -20,6 +20,7 @@ from sedic.training.diffusion import adversarial
 from sedic.training.diffusion import networks as diffusion
 from sedic.training.diffusion.adversarial import Config, Judge, steps_before
 from sedic.training.diffusion.examples import Examples, compact_reference
+from sedic.training.diffusion.likeness import Likeness
 from sedic.training.diffusion.perceptual import Critic, Features, distances, textures
 from sedic.training.diffusion.scenes import crops
 
@@ -196,6 +197,17 @@ def test_all_terms_have_a_gradient_for_the_picture_and_the_discriminator_waits()
         assert torch.autograd.grad(terms[name], decoded, retain_graph=True)[0].abs().sum() > 0, name
     (moved,) = torch.autograd.grad(terms["displeasure"], decoded)
     assert not moved[1].any()  # a decoded photograph is not judged
+
+
+def test_ssimulacra2_is_a_term_of_the_predictions_where_it_has_a_weight():
+    photograph = torch.zeros(2, 3, 64, 64)
+    decoded = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)).clamp(-1, 1).requires_grad_(True)
+    assert "likeness" not in Judge(Config())(decoded, photograph, 1)
+    term = Judge(Config(likeness=0.5))(decoded, photograph, 1)["likeness"]
+    assert term == -0.5 * Likeness()(decoded[:1], photograph[:1])[0]
+    (moved,) = torch.autograd.grad(term, decoded)
+    assert moved[0].any()
+    assert not moved[1].any()
 
 
 def test_a_pattern_that_repeats_with_the_cells_costs_more_than_grain():

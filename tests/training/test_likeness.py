@@ -43,6 +43,13 @@ def test_it_is_what_the_package_measures(original: Image.Image, spread: float, t
     assert ours == pytest.approx(published, abs=0.02)
 
 
+def test_smaller_pictures_are_compared_at_fewer_resolutions(original: Image.Image) -> None:
+    small = original.resize((64, 64), Image.Resampling.LANCZOS)
+    score = Likeness()
+    some, worse = (score(_tensor(_blurred(small, spread)), _tensor(small)) for spread in (1, 3))
+    assert worse < some < 100
+
+
 def test_each_picture_of_a_batch_has_its_own(original: Image.Image) -> None:
     some, worse = _blurred(original, 1), _blurred(original, 4)
     score = Likeness()

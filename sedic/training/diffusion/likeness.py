@@ -40,15 +40,16 @@ class Likeness(nn.Module):
 
         Args:
             restored: (B, 3, H, W) in [-1, 1]; what leaves it is taken as its end.
-            original: of the same size, a multiple of 32, at least 64 pixels a side.
+            original: of the same size, a multiple of 32, at least 64 pixels a side. Below 256 the coarsest of the six
+                resolutions are left out.
         """
         ours, true = (_linear((x.float().clamp(-1, 1) + 1) / 2) for x in (restored, original))
         worse = ours.new_zeros(len(ours))
         for scale in range(_SCALES):
-            if min(ours.shape[-2:]) < _SMALLEST:
-                break
             if scale:
                 ours, true = F.avg_pool2d(ours, 2), F.avg_pool2d(true, 2)
+            if min(ours.shape[-2:]) < _SMALLEST:
+                break
             # B,3,kinds of an error at a place,H,W -> both norms of it
             errors = self._errors(self._opponent(true), self._opponent(ours))
             norms = torch.stack([errors.mean((3, 4)), (errors**4).mean((3, 4)).add(_TINY) ** 0.25], 2)
