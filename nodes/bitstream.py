@@ -49,7 +49,8 @@ class ReferenceEncode(io.ComfyNode):
                 io.Image.Input("image", tooltip="The picture; each of several by itself."),
                 io.Combo.Input("codec", options=list(codec_names()),
                                tooltip="compact: learned, quick. av1: keeps to a budget in bytes, needs no weights. "
-                               "compact-slow, av1-slow: the same after a long search, in fewer bytes. "
+                               "compact-slow, av1-slow: the same after a long search, a better picture for as many "
+                               "bytes. "
                                "cheng2020-attn needs weights of yours."),
                 io.Int.Input("quality", default=0, min=0, max=255,
                              tooltip="0 is the codec's default. av1: the budget in thousandths of a bit per pixel "
