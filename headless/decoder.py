@@ -66,8 +66,8 @@ def decoder(
     )
     whole = shared | _patched(graph, models, image, "Control of the whole", column=column + 3, group="Decode")
     final = graph.add(
-        "SEDIC_GlobalRestore", "Restore the whole", column=column + 3, group="Decode", shows="picture", **whole,
-        positive=text["CONDITIONING"], image=image, condition=settings.condition, start=settings.start,
+        "SEDIC_GlobalRestore", "Restore the whole", column=column + 3, group="Decode", shows="picture with text",
+        **whole, positive=text["CONDITIONING"], image=image, condition=settings.condition, start=settings.start,
         steps=settings.overall_steps, cfg=settings.overall_scale,
     )  # fmt: skip
     graph.add(

@@ -98,12 +98,12 @@ def _packed(graph: Graph, image: Link, words: Node, masks: list[Link], column: i
     """Masks and reference in one column and what writes the file in the next; the reference, and what saves."""
     named = {} if names is None else {"names": names}
     found = graph.add(
-        "SEDIC_GroundedSAM", "Grounded SAM", column=column, group="Encode", shows="picture",
+        "SEDIC_GroundedSAM", "Grounded SAM", column=column, group="Encode", shows="picture with text",
         image=image, semantics=words["semantics"], detector="none", segmenter="none", **located,
         **{f"mask_{j}": mask for j, mask in enumerate(masks, 1)},
     )  # fmt: skip
     reference = graph.add(
-        "SEDIC_ReferenceEncode", "Reference Encode", column=column, group="Encode", shows="line",
+        "SEDIC_ReferenceEncode", "Reference Encode", column=column, group="Encode", shows="text",
         image=image, codec=DEFAULT_CODEC,
     )  # fmt: skip
     pack = graph.add(

@@ -34,8 +34,8 @@ class Node:
     Attributes:
         column: its place from left to right; nodes of one column stand below one another.
         group: the frame that it stands in, "" for none.
-        shows: what it shows inside itself: a "picture", a "line", "text", "files" or a "comparison" with text, or
-            nothing.
+        shows: what it shows inside itself: a "picture", a "picture with text", "text", "files" or a "comparison" with
+            text, or nothing.
         inside: the subgraph that it belongs to in the window, "" for none.
         exposes, offers: widgets that its subgraph shows; outputs that it has even where nothing is wired to them.
         models: files that it loads, as ``properties.models`` of the window's dialog of missing models.

@@ -15,7 +15,7 @@ from .forms import Link, Node, default_of, is_widget
 # Sizes in the window's pixels: a title bar, a slot, a widget, a text box, what a node shows inside itself; what the
 # rows around them take, and the least of a node with a widget. Both in Nodes 2.0, which is the roomier one.
 TITLE, SLOT, WIDGET, TEXT_BOX = 30, 20, 24, 84
-ROOM = {"": 0, "picture": 210, "line": 60, "text": 100, "files": 140, "comparison": 340}
+ROOM = {"": 0, "picture": 210, "picture with text": 270, "text": 100, "files": 140, "comparison": 340}
 AROUND, LEAST = 46, 110
 # Narrow, as the window opens a template at three quarters of the screen, and hides all words below a scale of 0.571.
 WIDTH, GAP, ROW_GAP = 214, 22, 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ def test_the_readmes_lines_run(tmp_path, monkeypatch, capsys):
     assert len(lines.splitlines()) <= 10
     monkeypatch.chdir(tmp_path)
     Image.fromarray(PICTURE).save("photo.jpg")
-    exec(compile(lines, "README.md", "exec"), {})
+    (tmp_path / "readme.py").write_text(lines, encoding="utf-8")
+    runpy.run_path("readme.py")
     with Image.open("final.png") as image:
         assert image.size == (64, 72)
     assert "bytes" in capsys.readouterr().out

@@ -146,19 +146,6 @@ def test_bypassing_the_sampler_alone_leaves_the_next_stage_its_picture(page: Any
     assert "previous" not in prompt["Fuse object 3"] or prompt["Fuse object 3"]["previous"] == ["Sample object 1", 1]
 
 
-@pytest.mark.parametrize("name", list(GRAPHS))
-def test_nodes_do_not_grow_over_one_another(page: Any, repository: Path, name: str) -> None:
-    open_graph(page, shipped(repository, name))
-    loaded = "() => app.graph.nodes.every((n) => n.type !== 'LoadImage' || n.imgs?.every((i) => i.complete))"
-    page.wait_for_function(loaded)
-    page.evaluate(SETTLED)
-    boxes = page.evaluate("() => app.graph.nodes.map((node) => [node.title, ...node.pos, ...node.size].map((v) => v))")
-    for place, (title, x, y, wide, high) in enumerate(boxes):
-        for other, other_x, other_y, other_wide, other_high in boxes[place + 1 :]:
-            apart = x + wide <= other_x or other_x + other_wide <= x or y + high <= other_y or other_y + other_high <= y
-            assert apart, f"{title} ({x}, {y}, {wide}, {high}) lies over {other} ({other_x}, {other_y})"
-
-
 def test_a_graph_of_the_last_version_opens_and_queues_what_it_did(page: Any, repository: Path) -> None:
     released = repository / "tests" / "comfyui" / "released"
     open_graph(page, json.loads((released / "window_sedic_full.json").read_text(encoding="utf-8")))

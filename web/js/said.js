@@ -15,6 +15,7 @@ const SPEAKERS = new Set(
     .map((name) => `SEDIC_${name}`),
 );
 // What makes a node grow, of words and of pictures; more is scrolled, or seen in a node that a person makes larger.
+// Beside pictures the words are scrolled by themselves.
 const FREE = { words: 200, compare: 240 };
 const PLACED = { words: 92, compare: 160 }; // likewise where a graph says how large the node is and what lies below it
 
@@ -68,6 +69,7 @@ class Said {
     this.below.replaceChildren(...(compare.length > 1 ? [compareSlider(compare)] : []));
     this.below.hidden = compare.length < 2;
     this.box.classList.toggle("compares", compare.length > 1);
+    this.words.style.maxHeight = compare.length > 1 ? `${this.most.words}px` : "";
     this.box.hidden = this.silent;
   }
 
