@@ -45,7 +45,8 @@ SAY_ALL = """([sentences, parts, picture, name]) => {
     standing(app.graph, "");
 }"""
 SHOWN = {
-    "classic": "() => pictured.every((id) => app.graph.getNodeById(id).imgs?.[0].naturalWidth)",
+    "classic": "() => { app.canvas.setDirty(true, true);"
+    " return pictured.every((id) => app.graph.getNodeById(id).imgs?.[0].naturalWidth); }",
     "nodes 2.0": "() => pictured.every((id) => [...document.querySelectorAll(`[data-node-id='${id}'] img`)]"
     ".some((image) => image.naturalWidth))",
 }
