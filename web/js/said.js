@@ -82,7 +82,12 @@ class Said {
   // Makes room, as soon as it is drawn; never takes any away that a person or a graph gave.
   grow() {
     this.box.style.setProperty("--sedic-wanted", `${this.height()}px`);
-    if (window.LiteGraph?.vueNodesMode) return; // there the document does
+    if (window.LiteGraph?.vueNodesMode) {
+      // There the document does; where it gives no share of the node's room, as that of 2025, what is wanted is all.
+      const shared = getComputedStyle(this.box.parentElement ?? this.box).display.includes("flex");
+      this.box.style.maxHeight = shared ? "" : "var(--sedic-wanted)";
+      return;
+    }
     const [width, height] = this.node.size;
     const needed = this.node.computeSize()[1];
     if (needed > height) this.node.setSize([width, needed]);
