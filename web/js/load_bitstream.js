@@ -52,7 +52,8 @@ async function refresh() {
   if (answer.status !== 200) return;
   const names = await answer.json();
   for (const picker of pickers) {
-    const told = names.length ? `${names.length} files are there …` : "no file is there yet";
+    const several = names.length === 1 ? "1 file is" : `${names.length} files are`;
+    const told = names.length ? `${several} there …` : "no file is there yet";
     const options = names.map((name) => element("option", { value: name }, name));
     picker.replaceChildren(element("option", { value: "" }, told), ...options);
   }
