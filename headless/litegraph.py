@@ -12,9 +12,10 @@ from typing import Any
 
 from .forms import Link, Node, default_of, is_widget
 
-# Sizes in the window's pixels: a title bar, a slot, a widget, a text box, what a node shows inside itself; what the
-# rows around them take, and the least of a node with a widget. Both in Nodes 2.0, which is the roomier one.
-TITLE, SLOT, WIDGET, TEXT_BOX = 30, 20, 24, 84
+# Sizes in the window's pixels: a title bar, a slot, a widget, a text box, one whose text comes through a wire, what a
+# node shows inside itself; what the rows around them take, and the least of a node with a widget. All in Nodes 2.0,
+# which is the roomier one.
+TITLE, SLOT, WIDGET, TEXT_BOX, WIRED_BOX = 30, 20, 24, 84, 68
 ROOM = {"": 0, "picture": 210, "picture with text": 270, "text": 100, "files": 140, "comparison": 340}
 AROUND, LEAST = 46, 110
 # Narrow, as the window opens a template at three quarters of the screen, and hides all words below a scale of 0.571.
@@ -37,8 +38,8 @@ def height(node: Node) -> int:
     declared = node.declared()
     widgets = {name: options for name, (kind, options, _) in declared.items() if is_widget(kind, options)}
     slots = max(len(declared) - len(widgets), len(node.info["output"]))
-    typed = [name for name, options in widgets.items() if options.get("multiline") and not wired(node, name)]
-    boxes = TEXT_BOX * len(typed) + WIDGET * (len(widgets) - len(typed))
+    texts = [wired(node, name) for name, options in widgets.items() if options.get("multiline")]
+    boxes = sum(WIRED_BOX if through else TEXT_BOX for through in texts) + WIDGET * (len(widgets) - len(texts))
     boxes += WIDGET * (uploads(node) + sum(bool(options.get("control_after_generate")) for options in widgets.values()))
     body = SLOT * slots + boxes + ROOM[node.shows] + AROUND
     return TITLE + max(body, LEAST if widgets else 0)
