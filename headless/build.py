@@ -43,10 +43,7 @@ OWN_FOLDER = (
     "**Yours:** put pictures into a folder within the input folder, choose it in *Load Folder*. Files and pictures get "
     "their names. Words of yours: wire *texts* to *Textualize*, mode *typed*."
 )
-OWN_EYES = (
-    "**Yours:** choose a picture in *Original*. The language model says what it shows, SAM 3 finds it; any model that "
-    "*Generate Text* runs with a picture will do. An object that is not found is left out."
-)
+OWN_EYES = "**Yours:** choose a picture in *Original*. The language model says what it shows, SAM 3 finds it."
 OWN_FILE = "**Yours:** choose a file in *Load Bitstream*."
 # No code in notes: the newer window draws it in blue on blue.
 HABITS = "Words: a line an object, *name: detail*, and a line *overall: text*. Black-and-white masks: *channel* red."
@@ -82,7 +79,8 @@ def encode_core(graph: Graph) -> None:
     """From a picture alone to a file, with ComfyUI's own models."""
     graph.note(OWN_EYES, column=0)
     older = f"*Generate Text* and *SAM3 Detect* are nodes of ComfyUI {KNOWN_BY}; older ones may lack them."
-    graph.note(older, column=4, foot=True)
+    choice = "Any model that *Generate Text* runs with a picture will do. An object that is not found is left out."
+    graph.note(f"{choice}\n\n{older}", column=4, foot=True)
     detecting_encoder(graph)
 
 

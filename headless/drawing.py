@@ -9,7 +9,7 @@ from .forms import Graph, Link
 from .litegraph import GAP, TITLE, WIDTH, Place, Wire, attach, draw, height, slot_of, stacked, wires
 from .subgraphs import Subgraph
 
-NOTE = 256  # a note's height with its title
+NOTE = 276  # a note's height with its title
 PADDING, HEADING = 9, TITLE + 34  # of a frame: around its nodes, and above them
 COLOURS = {"Encode": "#3f789e", "File": "#b58b2a", "Decode": "#8a8"}
 SCREEN, CORNER = (1440 - 90, 900 - 130), (70, 90)  # what the window's bars leave of a usual screen, and from where
