@@ -140,15 +140,16 @@ def test(arguments: list[str], environment: dict[str, str]) -> int:
     checks = {
         "format": ["-m", "ruff", "format", "--check", *SOURCES],
         "lint": ["-m", "ruff", "check", *SOURCES],
+        "types": ["-m", "mypy", "--explicit-package-bases"],  # the folder may be called ComfyUI-SEDIC: no package name
         "layers": ["-c", "import sys; from importlinter.cli import lint_imports_command as c; sys.exit(c())"],
     }
     failed = []
+    # Each takes one core for a while. They are begun first, so that the tests do not wait for them at the end.
+    beside = {"Checking types": begin(checks.pop("types"), environment)}
     for name, command in checks.items():
         say(f"Checking {name}")
         if call(command, environment) != 0:
             failed.append(name)
-    # Each takes one core for a while. They are begun first, so that the tests do not wait for them at the end.
-    beside = {"Checking types": begin(["-m", "mypy", "--explicit-package-bases"], environment)}  # of no package's name
     if not arguments:
         beside |= as_lesser_processor(environment)
     say("Running the tests")

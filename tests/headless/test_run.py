@@ -118,7 +118,7 @@ def test_a_failing_check_fails_the_command_and_pytest_still_comes_last(run: type
     run.status = 1
     assert run.module.test(["-k", "word"], {}) == 1
     assert run.calls[-1] == ["-m", "pytest", "-k", "word"]
-    assert [c[1] for c in run.calls[:2]] == ["ruff", "ruff"]
+    assert [c[1] for c in run.calls[:3]] == ["mypy", "ruff", "ruff"]
 
 
 def test_a_failing_check_beside_the_tests_fails_the_command_and_all_that_was_begun_is_waited_for(
