@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ def context(browser: Any) -> Any:
     return browser.new_context(viewport={"width": 1440, "height": 900})
 
 
-@pytest.fixture(scope="module")
-def fresh_page(context: Any, server: Server) -> Iterator[Any]:
+@contextmanager
+def newcomer(context: Any, server: Server) -> Iterator[Any]:
     """A page of somebody who has never been here; it is to be opened."""
     page = context.new_page()
     page.goto(f"{server.url}/system_stats")
@@ -55,10 +56,18 @@ def fresh_page(context: Any, server: Server) -> Iterator[Any]:
     page.close()
 
 
+@pytest.fixture(scope="module")
+def fresh_page(context: Any, server: Server) -> Iterator[Any]:
+    """One for a file of tests."""
+    with newcomer(context, server) as page:
+        yield page
+
+
 @pytest.fixture(scope="module", params=CANVASES)
-def window(request: pytest.FixtureRequest, fresh_page: Any, server: Server) -> Window:
+def window(request: pytest.FixtureRequest, context: Any, server: Server) -> Iterator[Window]:
     """The window on one of the two canvases."""
-    return Window(fresh_page, server.url, request.param)
+    with newcomer(context, server) as page:
+        yield Window(page, server.url, request.param)
 
 
 @pytest.fixture(scope="session")

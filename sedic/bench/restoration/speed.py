@@ -11,12 +11,9 @@ from ...evaluation.scenes import Scene
 from ..processes import call, command
 
 RUNS: dict[str, tuple[int, list[str]]] = {
-    "default, float32": (2, []),
-    "default, bfloat16": (2, ["--precision", "bfloat16"]),
-    "preview, float32": (2, ["--preview"]),
-    "preview, bfloat16": (2, ["--preview", "--precision", "bfloat16"]),
-    "default, float32, one thread": (1, []),
-    "default, bfloat16, one thread": (1, ["--precision", "bfloat16"]),
+    f"{steps}, {kind}{', one thread' * (threads == 1)}": (threads, [*options, "--precision", kind])
+    for steps, options, threads in (("default", [], 2), ("preview", ["--preview"], 2), ("default", [], 1))
+    for kind in ("float32", "bfloat16")
 }
 """By name: threads, and options of ``sedic decode``."""
 
