@@ -20,7 +20,9 @@ from .symbols import Latents, read, write
 from .tiles import LATENTS, STRIDE, Tile, in_tiles, part_of
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "compact.safetensors"
-DECODED = (768, 96)  # pixels that are taken at once, in each direction, and what is seen around them: nearly all
+# Pixels that are taken at once, in each direction, and what is seen around them: it bounds the memory, and the decoder
+# sees nearly all that there is to see.
+DECODED = (768, 96)
 BEYOND = 12  # qualities above the last that was trained: what depends on the quality goes on along its last line
 FACTOR = ".factor"  # a tensor of this name holds the scales of 8-bit rows
 
