@@ -50,8 +50,7 @@ class ReferenceEncode(io.ComfyNode):
                 io.Combo.Input("codec", options=list(codec_names()),
                                tooltip="compact: learned, quick. av1: keeps to a budget in bytes, needs no weights. "
                                "compact-slow, av1-slow: the same after a long search, a better picture for as many "
-                               "bytes. "
-                               "cheng2020-attn needs weights of yours."),
+                               "bytes. cheng2020-attn needs weights of yours."),
                 io.Int.Input("quality", default=0, min=0, max=255,
                              tooltip="0 is the codec's default. av1: the budget in thousandths of a bit per pixel "
                              "(18 is the default); cheng2020-attn: 1 to 6; compact: 1 to 69."),
