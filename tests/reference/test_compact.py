@@ -22,8 +22,10 @@ from sedic.metrics import psnr
 from sedic.models.processor import lacking
 from sedic.reference import CodecError, codec_by_name
 from sedic.reference.compact import codec as compact_module
+from sedic.reference.compact import prior as prior_module
 from sedic.reference.compact import refine, search
 from sedic.reference.compact.prior import MOST_ACTIVATION, _Product, most_input
+from sedic.reference.compact.symbols import drive
 from sedic.semantics import Semantics
 from tests.reference.compact_golden import GOLDEN, digest
 
@@ -240,6 +242,29 @@ def test_products_are_exact_at_their_worst(codec):
         expected = np.einsum("rciyx,oiyx->rco", windows, weight) * table[f"{name}.factor"].astype(np.int64)
         expected += table[f"{name}.bias"].astype(np.int64) << 14
         assert np.array_equal(_Product(table, name)(values.astype(np.float32)), expected)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (9, 14)])
+def test_strips_of_a_large_picture_expect_what_the_whole_does(size, monkeypatch):
+    prior, random = compact_module._weights().prior, np.random.default_rng(1)
+    symbols = [
+        np.rint(random.laplace(0, 1, (count, scale * size[0], scale * size[1]))).astype(np.int64)
+        for count, scale in ((32, 1), (64, 2))
+    ]
+
+    def expected() -> list[np.ndarray]:
+        found = []
+
+        def keep(pass_: prior_module.Expected) -> np.ndarray:
+            found.extend([pass_.means, pass_.scales])
+            return symbols[int(pass_.level == "fine")][pass_.places]
+
+        drive(prior.walk(size, 27), keep)
+        return found
+
+    whole = expected()
+    monkeypatch.setattr(prior_module, "STRIP", 6 * size[1])  # three fine rows would fit
+    assert all(map(np.array_equal, whole, expected()))
 
 
 def test_weights_whose_sums_could_be_inexact_are_refused():

@@ -11,6 +11,7 @@ quarter more of each position and of its neighbours (Li, Li and Lu 2023).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ FACTOR_BITS, BIAS_BITS = 30, 16
 MOST_SYMBOL = {"coarse": 63, "fine": 31}  # what a network sees of a symbol
 MEAN_SHIFT = {"coarse": 2, "fine": 0}  # the coarse networks think in units of 4
 EXACT = 1 << 24
-CHUNK = 4096  # positions of one matrix product: bounds memory
+CHUNK, STRIP = 4096, 1 << 14  # positions of one matrix product, and of all networks at once: bound the memory
 PHASES = tuple((row, column) for row in (0, 1) for column in (0, 1))
 
 
@@ -71,6 +72,12 @@ class Prior:
             for name in table
             if name.endswith(".weight")
         }
+        self._last = {
+            (f"{level}{number}", group): self._products[f"{level}{number}.last"].only(_outputs(channels, group))
+            for level, channels in self.channels.items()
+            for number in range(len(TURNS))
+            for group in range(4)
+        }
         self._knots = {name: table[name].astype(np.int64) for name in table if name.endswith(".knots")}
 
     def walk(
@@ -92,33 +99,66 @@ class Prior:
     def _level(
         self, level: str, size: tuple[int, int], quality: int, hints: np.ndarray | None
     ) -> Generator[Expected, np.ndarray, np.ndarray]:
-        channels = self.channels[level]
-        symbols = np.zeros((channels, *size), np.int32)
+        symbols = np.zeros((self.channels[level], *size), np.int32)
         for number, turn in enumerate(TURNS):
-            seen = np.clip(symbols, -MOST_SYMBOL[level], MOST_SYMBOL[level]).astype(np.float32)
-            means, scales = self._network(f"{level}{number}", seen.transpose(1, 2, 0), hints, quality)
-            phases = [_phase(channels, size, phase, turn ^ phase) for phase in range(4)]
+            groups = [turn ^ phase for phase in range(4)]
+            means, scales = self._network(f"{level}{number}", symbols, hints, quality, groups)
+            phases = [_phase(len(symbols), size, phase, group) for phase, group in enumerate(groups)]
             chosen, rows, columns = (np.concatenate(axis) for axis in zip(*phases, strict=True))
-            inner = rows, columns, chosen
-            expected = Expected(level, chosen, rows, columns, means[inner] << MEAN_SHIFT[level], scales[inner])
+            expected = Expected(level, chosen, rows, columns, means << MEAN_SHIFT[level], scales)
             symbols[expected.places] = yield expected
         return symbols
 
     def _network(
-        self, name: str, seen: np.ndarray, hints: np.ndarray | None, quality: int
+        self, name: str, symbols: np.ndarray, hints: np.ndarray | None, quality: int, groups: list[int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Means and scales, (rows, columns, channels) int64, of ``seen`` (rows, columns, channels) float32."""
-        product = self._products
-        first = product[f"{name}.first"](seen) + self._at(f"{name}.first.knots", quality)
-        if hints is not None:
-            first += product[f"{name}.first_hints"](hints)
-        hidden = product[f"{name}.second"](_activations(first))
-        last = product[f"{name}.last"](_activations(hidden)) + self._at(f"{name}.last.knots", quality)
-        means, scales = np.split(last, 2, axis=-1)
-        if f"{name}.linear" in product:
-            means = means + product[f"{name}.linear"](seen)
+        """Means and scales, (n,) int64 each, of a pass's symbols, phase by phase in the order of :func:`_phase`.
+
+        Args:
+            name: level and number of the pass.
+            symbols: (channels, rows, columns) int32, 0 where none is known.
+            hints: (rows, columns, hints) float32 of whole numbers, or None.
+            quality: in steps of 1/8.
+            groups: of channels that are coded, for each phase.
+        """
+        channels, rows, columns = symbols.shape
+        most = MOST_SYMBOL[name[:-1]]
+        seen = np.clip(symbols, -most, most).transpose(1, 2, 0).astype(np.float32, order="C")
+        found = [np.empty((2, channels // 4, -(-(rows - row) // 2), -(-(columns - column) // 2)), np.int64)
+                 for row, column in PHASES]  # fmt: skip
+        height = max(2, STRIP // columns & ~1)  # even: then each strip's first position has the picture's first phase
+        for top in range(0, rows, height):
+            end = min(rows, top + height)
+            hidden, moved = self._hidden(name, seen, hints, quality, (top, end))
+            for values, (row, column), group in zip(found, PHASES, groups, strict=True):
+                last = self._last[name, group](hidden[row::2, column::2])
+                last += self._at(f"{name}.last.knots", quality)[_outputs(channels, group)]
+                part = values[:, :, top // 2 : -(-(end - row) // 2)]
+                part[...] = last.reshape(*last.shape[:2], 2, channels // 4).transpose(2, 3, 0, 1)
+                if moved is not None:
+                    part[0] += moved[row::2, column::2, group::4].transpose(2, 0, 1)
+        means, scales = (np.concatenate([values[kind].ravel() for values in found]) for kind in range(2))
         scales = _rounded(scales, FACTOR_BITS - SCALE_BITS) - LEAST_SCALE
         return _rounded(means, FACTOR_BITS - MEAN_BITS), np.clip(scales, 0, SCALES - 1)
+
+    def _hidden(
+        self, name: str, seen: np.ndarray, hints: np.ndarray | None, quality: int, strip: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Activations before the last product in the rows of a strip, and what the linear one adds to the means."""
+        product, (top, end) = self._products, strip
+        above, below = max(0, top - 1), min(len(seen), end + 1)
+        if name.endswith("0"):  # nothing is known before the first pass
+            first = product[f"{name}.first"].nothing((below - above, seen.shape[1]))
+        else:
+            first = product[f"{name}.first"].inside(_rows(seen, above - 1, below + 1))
+        first += self._at(f"{name}.first.knots", quality)
+        if hints is not None:
+            first += product[f"{name}.first_hints"].inside(_rows(hints, above - 1, below + 1))
+        # Outside the picture there are no activations, which is not what the first product makes of zeros.
+        around = _rows(_activations(first), top - 1 - above, end + 1 - above)
+        hidden = _activations(product[f"{name}.second"].inside(around))
+        linear = product.get(f"{name}.linear")
+        return hidden, None if linear is None else linear.inside(_rows(seen, top - 1, end + 1))
 
     def _hints(self, coarse: np.ndarray) -> np.ndarray:
         """What the coarse symbols say of the fine ones: (2·rows, 2·columns, hints) float32 of whole numbers."""
@@ -151,18 +191,36 @@ class _Product:
         if np.abs(self._matrix).sum(0).max() * most_input(name) >= EXACT:
             raise ValueError(f"The sums of {name} could reach 2²⁴; make its weights again with a larger scale.")
 
+    def only(self, outputs: np.ndarray) -> _Product:
+        """The same product with some of its outputs."""
+        part = copy.copy(self)
+        part._matrix = np.ascontiguousarray(self._matrix[:, outputs])
+        part._factors, part._bias = self._factors[outputs], self._bias[outputs]
+        return part
+
+    def nothing(self, size: tuple[int, int]) -> np.ndarray:
+        """What it makes of zeros, (rows, columns, outputs) int64."""
+        return np.tile(self._bias, (*size, 1))
+
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(rows, columns, inputs) float32 of whole numbers -> (rows, columns, outputs) int64."""
-        rows, columns, inputs = values.shape
         margin = self._side // 2
-        padded = np.pad(values, ((margin, margin), (margin, margin), (0, 0)))
+        return self.inside(_rows(values, -margin, len(values) + margin))
+
+    def inside(self, values: np.ndarray) -> np.ndarray:
+        """Of a strip's rows and their neighbours', as many as the convolution sees, the rows of the strip alone."""
+        margin = self._side // 2
+        rows, columns = len(values) - 2 * margin, values.shape[1]
+        padded = np.pad(values, ((0, 0), (margin, margin), (0, 0)))
         result = np.empty((rows, columns, len(self._factors)), np.int64)
-        strip = max(1, CHUNK // columns)
+        strip = max(1, CHUNK // max(1, columns))
         for top in range(0, rows, strip):
             end = min(rows, top + strip)
             shifted = [padded[top + y : end + y, x : x + columns] for y in range(self._side) for x in range(self._side)]
             sums = np.concatenate(shifted, -1).reshape(-1, len(self._matrix)) @ self._matrix
-            result[top:end] = sums.reshape(end - top, columns, -1).astype(np.int64) * self._factors + self._bias
+            part = result[top:end]
+            np.multiply(sums.reshape(part.shape), self._factors, out=part, dtype=np.int64, casting="unsafe")
+            part += self._bias
         return result
 
 
@@ -173,13 +231,28 @@ def most_input(name: str) -> int:
     return MOST_ACTIVATION
 
 
+def _rows(values: np.ndarray, start: int, end: int) -> np.ndarray:
+    """Rows from ``start`` to ``end`` of (rows, columns, channels), zeros where there are none."""
+    missing = max(0, -start), max(0, end - len(values))
+    return np.pad(values[max(0, start) : end], (missing, (0, 0), (0, 0))) if any(missing) else values[start:end]
+
+
+def _outputs(channels: int, group: int) -> np.ndarray:
+    """Where a group's means and scales stand among a last product's outputs."""
+    return np.concatenate([np.arange(group, channels, 4), np.arange(channels + group, 2 * channels, 4)])
+
+
 def _activations(values: np.ndarray) -> np.ndarray:
+    """Whole numbers as float32 of int64 sums, which are used up."""
     rounded = _rounded(values, FACTOR_BITS - ACTIVATION_BITS)
-    return np.clip(rounded, 0, MOST_ACTIVATION).astype(np.float32)
+    return np.clip(rounded, 0, MOST_ACTIVATION, out=rounded).astype(np.float32)
 
 
 def _rounded(values: np.ndarray, dropped: int) -> np.ndarray:
-    return (values + (1 << (dropped - 1))) >> dropped
+    """``values`` without their last bits, in their place."""
+    values += 1 << (dropped - 1)
+    values >>= dropped
+    return values
 
 
 def _phase(channels: int, size: tuple[int, int], phase: int, group: int) -> tuple[np.ndarray, ...]:

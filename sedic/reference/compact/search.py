@@ -37,7 +37,8 @@ class Search:
         self, transforms: Any, prior: Prior, trade_off: float, image: np.ndarray, quality: int, in_bfloat16: bool
     ) -> None:
         self._transforms, self._prior, self._quality, self._half = transforms, prior, quality, in_bfloat16
-        self._image = np.pad(image, [*((0, -n % STRIDE) for n in image.shape[:2]), (0, 0)], mode="edge")
+        missing = [(0, -n % STRIDE) for n in image.shape[:2]]
+        self._image = np.pad(image, [*missing, (0, 0)], mode="edge") if any(map(any, missing)) else image
         self._step = torch.tensor([self._quality / SUBSTEPS])
         # Bits that a squared error of one is worth in a channel of a pixel, in the transforms' unit.
         self._trade_off = trade_off / 3 * PIXEL**2
@@ -92,8 +93,8 @@ class Search:
 
     def _pixels(self, tile: Tile) -> Tensor:
         """(1, 3, H, W) in the transforms' unit."""
-        values = torch.from_numpy(np.ascontiguousarray(self._image[tile])).permute(2, 0, 1)[None]
-        return values.contiguous().float().sub_(127.5).div_(PIXEL)
+        values = torch.from_numpy(self._image[tile].copy())[None].permute(0, 3, 1, 2)
+        return values.float().sub_(127.5).div_(PIXEL)
 
 
 def _rounded(latents: Latents) -> Latents:
