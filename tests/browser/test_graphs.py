@@ -15,18 +15,9 @@ from headless.newer import NODES
 from sedic.demo import PICTURE_NAME
 from tests.comfyui.inputs import small_photograph
 
-from .window import PATIENCE, set_up
+from .window import PATIENCE, open_graph, set_up, shipped
 
 READY = "() => window.app?.graph && app.extensionManager && LiteGraph.registered_node_types?.SEDIC_PackBitstream"
-SETTLED = """async () => {
-    const frame = () => new Promise((done) => requestAnimationFrame(done));
-    for (let same = 0, before; same < 5; ) {
-        await frame();
-        const now = JSON.stringify(app.graph.nodes.map((node) => [...node.pos, ...node.size]));
-        same = now === before ? same + 1 : 0;
-        before = now;
-    }
-}"""
 PROMPT = "async () => (await app.graphToPrompt()).output"
 
 
@@ -38,17 +29,6 @@ def page(server: Server, fresh_page: Any) -> Any:
     fresh_page.goto(server.url, wait_until="domcontentloaded")
     fresh_page.wait_for_function(READY)
     return fresh_page
-
-
-def open_graph(page: Any, graph: dict[str, Any]) -> None:
-    """Opens a graph as the template browser does, and waits until nothing moves."""
-    page.evaluate("graph => app.loadGraphData(graph, true, true, 'tried', { openSource: 'template' })", graph)
-    page.evaluate(SETTLED)
-
-
-def shipped(repository: Path, name: str) -> dict[str, Any]:
-    """The window's form of a shipped graph."""
-    return json.loads((repository / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def by_titles(prompt: dict[str, Any]) -> dict[str, Any]:

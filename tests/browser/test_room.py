@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from headless.build import GRAPHS
 from sedic.demo import PICTURE_NAME
 
-from .window import Window
+from .window import Window, open_graph, shipped
 
 SENTENCES = " ".join(["The picture is of another size than the mask, which was made as large."] * 12)
 PARTS = [{"name": name, "bytes": 500} for name in ("reference", "words", "masks", "header and framing")]
@@ -61,10 +59,9 @@ BOXES = {
 
 @pytest.mark.parametrize("name", list(GRAPHS))
 def test_nodes_do_not_grow_over_one_another_whatever_they_say(window: Window, repository: Path, name: str) -> None:
-    graph: dict[str, Any] = json.loads((repository / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    graph = shipped(repository, name)
     graph["extra"].pop("linearMode", None)  # an app's graph, not its face
-    window.page.evaluate("graph => app.loadGraphData(graph, true, true, 'tried', { openSource: 'template' })", graph)
-    window.page.wait_for_timeout(500)
+    open_graph(window.page, graph)
     window.page.evaluate(SAY_ALL, [SENTENCES, PARTS, PICTURE, PICTURE_NAME])
     window.page.wait_for_function(SHOWN[window.canvas])
     window.page.wait_for_timeout(300)

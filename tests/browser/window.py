@@ -21,6 +21,15 @@ SETTINGS = {
     "Comfy.Minimap.Visible": False,
 }
 PATIENCE = 180_000  # milliseconds
+SETTLED = """async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    for (let same = 0, before; same < 5; ) {
+        await frame();
+        const now = JSON.stringify(app.graph.nodes.map((node) => [...node.pos, ...node.size]));
+        same = now === before ? same + 1 : 0;
+        before = now;
+    }
+}"""
 
 
 def chromium() -> str | None:
@@ -173,3 +182,14 @@ class Window:
             }""",
             [data, path.name, node],
         )
+
+
+def open_graph(page: Any, graph: dict[str, Any]) -> None:
+    """Opens a graph as the template browser does, and waits until nothing moves."""
+    page.evaluate("graph => app.loadGraphData(graph, true, true, 'tried', { openSource: 'template' })", graph)
+    page.evaluate(SETTLED)
+
+
+def shipped(repository: Path, name: str) -> dict[str, Any]:
+    """The window's form of a shipped graph."""
+    return json.loads((repository / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
