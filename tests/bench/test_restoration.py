@@ -193,6 +193,17 @@ def test_tables_say_worse_only_where_the_interval_does(tmp_path):
     assert not list(tables.contents(Measured(todo)))
 
 
+def test_a_figure_that_a_small_picture_has_not_is_a_dash(tmp_path):
+    (task, other) = todo = kept.tasks([scene("p"), scene("q")], tmp_path, [])
+    for picture in (task, other):
+        picture.folder.mkdir(parents=True)
+        for name in ("final", "reference", "original"):
+            np.savez(picture.folder / f"{name}.npz", **row(0.5, ms_ssim=float("nan")))
+    lines = list(tables.main(Measured(todo)))
+    assert [line.split(" | ", 1)[1] for line in lines if "MS-SSIM" in line] == ["– | – | | |"]
+    assert "nan" not in "".join(lines)
+
+
 def test_the_table_of_codecs_compares_each_with_the_last(tmp_path):
     todo = kept.tasks([scene(f"p{n}") for n in range(8)], tmp_path, [])
     for task in todo:

@@ -166,6 +166,8 @@ def _change(before: Sequence[Kept], after: Sequence[Kept], name: str) -> str:
 def _compared(key: str, before: Sequence[Kept], after: Sequence[Kept]) -> str:
     metric, change = METRICS[key], paired(before, after, key)
     means = [values(some, key).mean() for some in (before, after)]
+    if np.isnan(means).any():  # a picture too small for it
+        return f"| {metric.label} | – | – | | |"
     share = "" if key in ("psnr", "ssimulacra2") else f"{100 * (means[1] / means[0] - 1):+.0f}%"
     difference = "" if change is None else told(change, metric.digits, signed=True)
     return f"| {metric.label} | {means[0]:.{metric.digits}f} | {means[1]:.{metric.digits}f} | {difference} | {share} |"

@@ -137,7 +137,7 @@ class Judge:
 
     def __init__(self, config: Config, device: Device = CPU) -> None:
         self.features, self.critic = device.place(Features()), Critic(config.critic_rate, device)
-        self.likeness = device.place(Likeness())
+        self.likeness = device.place(Likeness()) if config.likeness else None
         self.config = config
 
     def __call__(self, decoded: Tensor, pixels: Tensor, predicted: int) -> dict[str, Tensor]:
@@ -168,7 +168,7 @@ class Judge:
             "textures": weaker.new_tensor(self.config.textures) @ weaker,
             "displeasure": self.config.displeasure * shown * displeasure,
         }
-        if self.config.likeness:
+        if self.likeness is not None:
             terms["likeness"] = -self.config.likeness * self.likeness(decoded[:predicted], pixels[:predicted]).mean()
         return terms
 
