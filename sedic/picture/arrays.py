@@ -56,5 +56,7 @@ def picture_of(source: Any, what: str) -> Image.Image:
     if values.ndim != 3 or values.shape[2] not in CHANNELS:
         raise PictureError(f"{what} is an array of {shape}; give height × width × 3 (or 1, or 4), one picture.")
     require_size(what, values.shape[1], values.shape[0])
-    levels = np.clip(to_levels(values, what) + 0.5, 0, 255).astype(np.uint8)
+    levels = values
+    if values.dtype != np.uint8 or not values.size:  # large pictures mostly are levels already
+        levels = np.clip(to_levels(values, what) + 0.5, 0, 255).astype(np.uint8)
     return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels, CHANNELS[levels.shape[2]])
