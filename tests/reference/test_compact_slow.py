@@ -9,9 +9,12 @@ from PIL import Image
 
 from sedic.demo import PHOTOGRAPH
 from sedic.metrics import psnr
+from sedic.metrics.structure import WORTH, Structure
 from sedic.progress import watched_by
 from sedic.reference import codec_by_name
 from sedic.reference.compact import anneal, search
+from sedic.reference.compact.error import error_to
+from sedic.reference.compact.transforms import PIXEL
 
 QUALITY = 36
 SIZE = (192, 128)
@@ -41,6 +44,21 @@ def test_it_takes_fewer_bytes_for_as_good_a_picture(photograph, written):
     slope, start = np.polyfit(values, np.log(lengths), 1)
     as_good = np.exp(start + slope * psnr(photograph, quick.decode(written, SIZE, QUALITY)))
     assert len(written) < 0.96 * as_good
+
+
+def test_the_error_is_squares_and_where_there_is_room_what_of_ms_ssim_is_missing():
+    random = np.random.default_rng(0)
+    grey = np.kron(random.integers(0, 256, (12, 14)), np.ones((16, 16))) / PIXEL
+    pixels = torch.from_numpy(grey).float().expand(1, 3, -1, -1)
+    picture = pixels + 0.5 * torch.randn(1, 1, 192, 224, generator=torch.Generator().manual_seed(0))
+    squares = (picture - pixels).square().sum()
+    missing = 1 - Structure(pixels * PIXEL + 127.5, finest=1)(
+        picture * PIXEL + 127.5
+    )  # of equal colours the luma is one
+    expected = 0.75 * squares + 0.25 * missing * WORTH / PIXEL**2 * pixels.numel()
+    assert torch.allclose(error_to(pixels, 0.25)(picture), expected)
+    narrow, shown = pixels[..., :160], picture[..., :160]
+    assert torch.allclose(error_to(narrow, 0.25)(shown), (shown - narrow).square().sum())
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from sedic.errors import SedicError
-from sedic.metrics import ms_ssim
 from sedic.reference.compact import codec as compact_module
 from sedic.reference.compact.distribution import Distribution
 from sedic.reference.compact.prior import TURNS, Prior
@@ -20,7 +19,6 @@ from sedic.training.reference import compact as reference
 from sedic.training.reference.integers import distributions, integers, with_whole_weights
 from sedic.training.reference.prior import Prior as FloatPrior
 from sedic.training.reference.prior import bits, pass_masks
-from sedic.training.reference.structure import structure
 
 
 @pytest.fixture(scope="module")
@@ -102,17 +100,6 @@ def test_knots_are_met_and_joined_by_lines():
         knots.values.copy_(torch.arange(8.0)[:, None].square().expand(8, 2))
     found = knots(torch.tensor([0.0, 2.0, 6.5, 7.0])).detach()[:, 0, 0, 0]
     assert found.tolist() == [0.0, 4.0, 42.5, 49.0]
-
-
-def test_structure_is_ms_ssim_and_has_a_gradient_everywhere():
-    random = np.random.default_rng(0)
-    a = np.kron(random.integers(0, 256, (12, 12, 3)), np.ones((16, 16, 1))).astype(np.uint8)
-    b = np.clip(a + random.normal(0, 30, a.shape), 0, 255).astype(np.uint8)
-    first, second = (torch.from_numpy(x).permute(2, 0, 1)[None].float() for x in (a, b))
-    assert structure(first, second).item() == pytest.approx(ms_ssim(a, b), abs=1e-4)
-    opposite = (255 - first).requires_grad_(True)
-    structure(opposite, first).sum().backward()
-    assert torch.isfinite(opposite.grad).all()
 
 
 def test_distortion_mixes_squared_error_and_structure_by_its_share():

@@ -6,8 +6,8 @@ gradient of bits plus weighed error moves the places, while the chances sharpen 
 its weights and the format stay as they are.
 
 Rate and temperatures came out best of two dozen settings on three Kodak pictures: the mixture stays soft throughout,
-and only the chances sharpen. On three others 60 steps in all took 6.6 % fewer bytes at equal PSNR than second thoughts
-alone, 90 took 8.7 %, 120 took 10.7 %.
+and only the chances sharpen. For the squared error alone, on three others, 60 steps in all took 6.6 % fewer bytes at
+equal PSNR than second thoughts alone, 90 took 8.7 %, 120 took 10.7 %.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ...progress import track
+from .error import error_to
 from .refine import logistic_bits
 from .transforms import Transforms
 
@@ -26,6 +27,7 @@ ROUNDS, STEPS = 3, 40  # expectations are found anew before each round; steps of
 RATE, LEAST_RATE = 0.02, 0.001  # of Adam, in steps of the quantiser; along a cosine
 SHARP = (0.7, 0.05)  # temperature of the chances, first and last
 SOFT = 0.7  # temperature of the mixture
+SHARE = 0.15  # of MS-SSIM in the error; on four Kodak pictures 0 gave -10.7 % (PSNR) and -6.9 %, 0.25 -8.8 and -15.5 %
 _INSIDE = 1e-4  # of an interval's ends, where the chances are sure
 
 
@@ -53,15 +55,16 @@ def annealed(
     """
     latents = [y.detach().clone().requires_grad_(True) for y in latents]
     optimizer = torch.optim.Adam(latents, RATE, betas=(0.8, 0.95))
+    error = error_to(pixels, SHARE)
     for step in track(range(STEPS), f"reference, round {number + 1} of {ROUNDS}"):
         progress = (number * STEPS + step) / (ROUNDS * STEPS - 1)
         optimizer.param_groups[0]["lr"] = LEAST_RATE + RATE * (1 + math.cos(math.pi * progress)) / 2
         sharpness = SHARP[0] * (SHARP[1] / SHARP[0]) ** progress
         symbols = [_mixture(y, sharpness, random) for y in latents]
         bits = torch.stack([logistic_bits((k - m).abs(), s).sum() for k, (m, s) in zip(symbols, expected, strict=True)])
-        error = (transforms.pictures(symbols[0], symbols[1], quality).float() - pixels).square().sum()
+        picture = transforms.pictures(symbols[0], symbols[1], quality).float()
         optimizer.zero_grad(set_to_none=True)
-        (bits.sum() + trade_off * error).backward()
+        (bits.sum() + trade_off * error(picture)).backward()
         optimizer.step()
     return [y.detach() for y in latents]
 

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .error import error_to
 from .prior import LEAST_SCALE, MEAN_BITS, SCALE_BITS, Expected, Prior
 from .symbols import Latents, drive
 from .transforms import Transforms
 
 ROUNDS = 2
 PACE = 0.4  # of a Newton step, as if the transforms were linear and orthonormal; the network makes that too long
+SHARE = 0.25  # of MS-SSIM in the error
 DEAD_ZONE = 0.6  # latents below it become 0
 
 
@@ -69,7 +71,7 @@ def refined(
         quality: (1,) in 0 … 7.
     """
     steps = transforms.steps(quality)
-    wanted = symbols
+    wanted, error = symbols, error_to(pixels, SHARE)
     for number in range(ROUNDS):
         if number:
             symbols = [
@@ -77,10 +79,7 @@ def refined(
             ]
         symbols = [k.detach().requires_grad_(True) for k in symbols]
         coarse, fine = symbols
-        pictures = transforms.pictures(coarse, fine, quality)
-        # Half the squared error's gradient, as a scalar's: given gradients to begin with, PyTorch imports SymPy, 30 MB.
-        error = torch.dot(pictures.flatten(), (pictures.detach() - pixels).flatten())
-        gradients = torch.autograd.grad(error, symbols)
+        gradients = torch.autograd.grad(error(transforms.pictures(coarse, fine, quality)) / 2, symbols)
         wanted = [(k - PACE * g / s.square()).detach() for k, g, s in zip(symbols, gradients, steps, strict=True)]
     return wanted
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ...errors import SedicError
 from ...metrics.fidelity import MS_SSIM_MIN_SIDE
+from ...metrics.structure import WORTH, Structure
 from ...models.precision import autocast
 from ...reference.compact.prior import SUBSTEPS
 from ...reference.compact.refine import rounded
@@ -27,13 +28,9 @@ from ..muon import Muon
 from .crops import ScaledCrops, karhunen_loeve, to_unit
 from .integers import package, with_whole_weights
 from .prior import LEAST_SCALE, Prior, Step, bits
-from .structure import structure
 
 LEAST_LAMBDA, LAMBDA_RATIO = 4e-5, 1.47  # λ of quality 0, and from one to the next
 MIDDLE_LAMBDA, MIDDLE_LOSS = 1.5e-4, 0.05
-# Squared grey levels that MS-SSIM falling from 1 to 0 is worth: CompressAI's λ of its lowest quality for MS-SSIM, by
-# that for the squared error. At 22 dB and 0.75, where this codec works, the two then weigh about the same.
-STRUCTURE_WORTH = 2.40 / 0.0018
 SHOWN = (1.0, 3.5, 6.0)  # qualities that are validated
 FILE = "compact.safetensors"
 
@@ -189,8 +186,8 @@ def distortion(decoded: Tensor, x: Tensor, structure_share: float) -> Tensor:
     error = ((decoded - x) * PIXEL).square().mean((1, 2, 3))
     if not structure_share:
         return error
-    missing = 1 - structure(decoded * PIXEL + 127.5, x * PIXEL + 127.5)
-    return (1 - structure_share) * error + structure_share * STRUCTURE_WORTH * missing
+    missing = 1 - Structure(x * PIXEL + 127.5)(decoded * PIXEL + 127.5)
+    return (1 - structure_share) * error + structure_share * WORTH * missing
 
 
 def settle(codec: Codec, crops: Iterator[Tensor], out: Path, config: Config, device: Device = CPU) -> None:
@@ -247,7 +244,7 @@ def validate(codec: Codec, pictures: list[np.ndarray], device: Device = CPU) -> 
             rates.append(cost / (x.shape[2] * x.shape[3]))
             values.append(10 * (255**2 / error).log10())
             if min(x.shape[2:]) >= MS_SSIM_MIN_SIDE:
-                likenesses.append(structure(decoded * PIXEL + 127.5, x * PIXEL + 127.5))
+                likenesses.append(Structure(x * PIXEL + 127.5)(decoded * PIXEL + 127.5))
         figures[f"bpp{quality:g}"] = torch.cat(rates).mean().item()
         figures[f"psnr{quality:g}"] = torch.cat(values).mean().item()
         if likenesses:
