@@ -18,7 +18,7 @@ from .transforms import PIXEL
 
 # Pixels that are taken at once, in each direction, and what is seen around them: they bound the memory. What comes out
 # may be a little worse at a border.
-ANALYSED, REFINED = (768, 96), (768, 32)
+ANALYSED, REFINED = (1536, 96), (768, 32)
 
 
 class Search:
