@@ -97,6 +97,11 @@ def _zero(layer: Conv) -> Conv:
     return layer
 
 
+def _as(layer: Conv, knots: nn.ModuleList, quality: Tensor) -> list[Tensor]:
+    """What depends on the quality, in the type of a network's weights: float32 would make all behind it float32."""
+    return [each(quality).to(layer.weight.dtype) for each in knots]
+
+
 class Analysis(nn.Module):
     """Pictures to latents, before they are divided by their steps."""
 
@@ -116,15 +121,12 @@ class Analysis(nn.Module):
 
     def forward(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """``x`` (N, 3, H, W), 32 dividing H and W -> coarse (N, 32, H/32, W/32), fine (N, 64, H/16, W/16)."""
-        h = self.enter(F.pixel_unshuffle(x, 8)) + self.quality[0](quality).to(
-            self.enter.weight.dtype
-        )  # N,3,H,W -> N,128,H/8,W/8
+        at_eighth, at_sixteenth, at_thirtysecond = _as(self.enter, self.quality, quality)
+        h = self.enter(F.pixel_unshuffle(x, 8)) + at_eighth  # N,3,H,W -> N,128,H/8,W/8
         h = self.eighth(h)
-        h = self.sixteenth(self.down(F.pixel_unshuffle(h, 2)) + self.quality[1](quality).to(self.enter.weight.dtype))
+        h = self.sixteenth(self.down(F.pixel_unshuffle(h, 2)) + at_sixteenth)
         fine = self.fine(h).float()
-        h = self.thirtysecond(
-            self.down_again(F.pixel_unshuffle(h, 2)) + self.quality[2](quality).to(self.enter.weight.dtype)
-        )
+        h = self.thirtysecond(self.down_again(F.pixel_unshuffle(h, 2)) + at_thirtysecond)
         coarse = self.coarse(h).float()
         low, high = self.linear(F.pixel_unshuffle(x, 16)).split([LOWEST, FINE], 1)
         lowest = self.linear_coarse(F.pixel_unshuffle(low, 2)).float()
@@ -152,13 +154,10 @@ class Synthesis(nn.Module):
         """The latents as :class:`Analysis` gives them, quantised -> (N, 3, H, W)."""
         low = F.pixel_shuffle(self.linear_coarse(coarse), 2)
         x = F.pixel_shuffle(self.linear(torch.cat([low, fine], 1)), 16).float()
-        h = self.thirtysecond(self.coarse(coarse / (4 * STEP)) + self.quality[0](quality).to(self.leave.weight.dtype))
-        h = (
-            F.pixel_shuffle(self.up(h), 2)
-            + self.fine(fine / STEP)
-            + self.quality[1](quality).to(self.leave.weight.dtype)
-        )
-        h = F.pixel_shuffle(self.up_again(self.sixteenth(h)), 2) + self.quality[2](quality).to(self.leave.weight.dtype)
+        at_thirtysecond, at_sixteenth, at_eighth = _as(self.leave, self.quality, quality)
+        h = self.thirtysecond(self.coarse(coarse / (4 * STEP)) + at_thirtysecond)
+        h = F.pixel_shuffle(self.up(h), 2) + self.fine(fine / STEP) + at_sixteenth
+        h = F.pixel_shuffle(self.up_again(self.sixteenth(h)), 2) + at_eighth
         return x + F.pixel_shuffle(0.25 * self.leave(self.eighth(h)), 8).float()
 
 
