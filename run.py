@@ -198,7 +198,7 @@ def begin(arguments: list[str], environment: dict[str, str]) -> Callable[[], int
     Nothing is shown before, so that two outputs do not mix.
     """
     output = tempfile.TemporaryFile()  # noqa: SIM115 - it is read when the process has ended
-    command = [str(PYTHON), *arguments]
+    command = [str(PYTHON), "-u", *arguments]  # unbuffered: what it prints and its errors stay in their order
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
     atexit.register(process.kill)  # of no effect once it has ended
 
