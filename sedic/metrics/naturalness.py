@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SedicError
+from ..picture.color import LUMA
 
 PATCH = 64  # pixels; NIQE's own is 96
 FEATURES = 36
@@ -77,7 +78,7 @@ def _features(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Features (N, 36) and sharpness (N,) of the patches of a picture."""
     import cv2
 
-    luma = pixels @ np.array([0.299, 0.587, 0.114])
+    luma = pixels @ np.array(LUMA)
     height, width = (side // PATCH * PATCH for side in luma.shape)
     luma = luma[:height, :width]
     half = cv2.resize(luma, (width // 2, height // 2), interpolation=cv2.INTER_AREA)

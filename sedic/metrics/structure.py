@@ -32,7 +32,8 @@ class Structure:
 
     def __init__(self, original: Tensor, finest: int = 0) -> None:
         if min(original.shape[2:]) < MS_SSIM_MIN_SIDE:
-            raise ValueError(f"MS-SSIM needs {MS_SSIM_MIN_SIDE} pixels a side, not {tuple(original.shape[2:])}.")
+            raise ValueError(f"MS-SSIM needs {MS_SSIM_MIN_SIDE} pixels a side, not {tuple(original.shape[2:])}; "
+                             "use larger pictures or crops.")  # fmt: skip
         off = torch.arange(MS_SSIM_WINDOW, device=original.device) - MS_SSIM_WINDOW // 2
         window = torch.exp(-(off**2) / (2 * MS_SSIM_SIGMA**2))
         self._window = window / window.sum()

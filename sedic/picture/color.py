@@ -19,6 +19,7 @@ from .containers import HDR, CodePoints
 
 STRIP = 1 << 20  # pixels that are computed at once
 MOVED = 2  # levels: a profile that moves no colour by more is sRGB
+LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue levels in it (ITU-R BT.601)
 PAPER = 200  # level that white has at least under a profile which makes sense
 D65, DCI, C = (0.3127, 0.3290), (0.314, 0.351), (0.310, 0.316)
 SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # of profiles, and Pillow's mode for each

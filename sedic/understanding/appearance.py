@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..picture.color import LUMA
+
 _HUES = ((0.04, "red"), (0.11, "orange"), (0.18, "yellow"), (0.42, "green"), (0.52, "cyan"), (0.7, "blue"),
          (0.8, "purple"), (0.93, "pink"), (1.01, "red"))  # fmt: skip
 _DIRECTIONS = (
@@ -73,7 +75,7 @@ def measure(pixels: np.ndarray, mask: np.ndarray) -> Surface:
     """The surface of a region; arguments as in :func:`describe`."""
     import cv2
 
-    luma: np.ndarray = pixels @ np.array([0.299, 0.587, 0.114], np.float32) / 255
+    luma: np.ndarray = pixels @ np.array(LUMA, np.float32) / 255
     grown = [(0, max(0, 2 - side)) for side in luma.shape]  # a gradient needs two pixels
     luma, mask = np.pad(luma, grown, mode="edge"), np.pad(mask, grown)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))

@@ -13,9 +13,8 @@ from torch import Tensor
 from ...metrics.fidelity import MS_SSIM_MIN_SIDE
 from ...metrics.structure import WORTH, Structure
 from ...models.precision import autocast
+from ...picture.color import LUMA
 from .transforms import PIXEL
-
-LUMA = (0.299, 0.587, 0.114)  # of the colours
 
 
 def error_to(pixels: Tensor, share: float) -> Callable[[Tensor], Tensor]:

@@ -126,13 +126,15 @@ class Prior:
         seen = np.clip(symbols, -most, most).transpose(1, 2, 0).astype(np.float32, order="C")
         found = [np.empty((2, channels // 4, -(-(rows - row) // 2), -(-(columns - column) // 2)), np.int64)
                  for row, column in PHASES]  # fmt: skip
+        # Of each phase, which last product it takes, and what the quality adds to that.
+        lasts = [(self._last[name, group], self._at(f"{name}.last.knots", quality)[_outputs(channels, group)])
+                 for group in groups]  # fmt: skip
         height = max(2, STRIP // columns & ~1)  # even: then each strip's first position has the picture's first phase
         for top in range(0, rows, height):
             end = min(rows, top + height)
             hidden, moved = self._hidden(name, seen, hints, quality, (top, end))
-            for values, (row, column), group in zip(found, PHASES, groups, strict=True):
-                last = self._last[name, group](hidden[row::2, column::2])
-                last += self._at(f"{name}.last.knots", quality)[_outputs(channels, group)]
+            for values, (row, column), group, (product, added) in zip(found, PHASES, groups, lasts, strict=True):
+                last = product(hidden[row::2, column::2]) + added
                 part = values[:, :, top // 2 : -(-(end - row) // 2)]
                 part[...] = last.reshape(*last.shape[:2], 2, channels // 4).transpose(2, 3, 0, 1)
                 if moved is not None:
@@ -147,18 +149,19 @@ class Prior:
         """Activations before the last product in the rows of a strip, and what the linear one adds to the means."""
         product, (top, end) = self._products, strip
         above, below = max(0, top - 1), min(len(seen), end + 1)
-        if name.endswith("0"):  # nothing is known before the first pass
-            first = product[f"{name}.first"].nothing((below - above, seen.shape[1]))
-        else:
-            first = product[f"{name}.first"].inside(_rows(seen, above - 1, below + 1))
-        first += self._at(f"{name}.first.knots", quality)
+
+        def of_known(kind: str, start: int, end: int) -> np.ndarray:
+            if name.endswith("0"):  # nothing is known before the first pass
+                return product[f"{name}.{kind}"].nothing((end - start, seen.shape[1]))
+            return product[f"{name}.{kind}"].inside(_rows(seen, start - 1, end + 1))
+
+        first = of_known("first", above, below) + self._at(f"{name}.first.knots", quality)
         if hints is not None:
             first += product[f"{name}.first_hints"].inside(_rows(hints, above - 1, below + 1))
         # Outside the picture there are no activations, which is not what the first product makes of zeros.
         around = _rows(_activations(first), top - 1 - above, end + 1 - above)
         hidden = _activations(product[f"{name}.second"].inside(around))
-        linear = product.get(f"{name}.linear")
-        return hidden, None if linear is None else linear.inside(_rows(seen, top - 1, end + 1))
+        return hidden, of_known("linear", top, end) if f"{name}.linear" in product else None
 
     def _hints(self, coarse: np.ndarray) -> np.ndarray:
         """What the coarse symbols say of the fine ones: (2·rows, 2·columns, hints) float32 of whole numbers."""
