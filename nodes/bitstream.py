@@ -124,9 +124,9 @@ class PackBitstream(io.ComfyNode):
                                          "is worth its bits."),
                 ),
                 advanced(
-                    io.Boolean.Input("smooth_masks", default=False, optional=True,
-                                     tooltip="Simplifies the masks' edges where that saves bits; leave it off for "
-                                             "masks that you painted."),
+                    io.Boolean.Input("smooth_masks", default=MaskChoice.smooth, optional=True,
+                                     tooltip="Tells the masks' edges more simply where that saves more than it "
+                                             "loses. Off: cell by cell as they are."),
                 ),
             ],
             outputs=[
@@ -148,7 +148,7 @@ class PackBitstream(io.ComfyNode):
         preset: str = AS_WIRED,
         image: Tensor | None = None,
         mask_cell: int = 0,
-        smooth_masks: bool = False,
+        smooth_masks: bool = MaskChoice.smooth,
     ) -> io.NodeOutput:
         hints, masks = Hints(seed=seed), MaskChoice(cell=mask_cell or None, smooth=smooth_masks)
         notes: list[str] = []

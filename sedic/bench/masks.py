@@ -44,10 +44,11 @@ def measure(folder: Path) -> None:
     objects = sum(map(len, pictures)) / len(pictures)
     print(f"masks of {len(pictures)} pictures, {objects:.1f} objects each; bytes for all of a picture's masks")
     print(f"{'coder':<34}{'mean':>8}{'least':>7}{'most':>7}{'IoU':>8}{'least':>8}")
-    fixed = MaskChoice(cell=8)
+    unflipped, fixed = MaskChoice(smooth=False), MaskChoice(cell=8, smooth=False)
     rows: list[tuple[str, Callable[[list[np.ndarray]], tuple[int, list[float]]]]] = [
         ("neural, cells by price (default)", lambda masks: coded(masks, "neural")),
-        ("neural", lambda masks: coded(masks, "neural", fixed)),
+        ("neural, likewise, none flipped", lambda masks: coded(masks, "neural", unflipped)),
+        ("neural, none flipped", lambda masks: coded(masks, "neural", fixed)),
         ("tree", lambda masks: coded(masks, "tree")),
         ("jbig: ten-cell context", lambda masks: coded(masks, "jbig")),
         ("runs: run lengths", lambda masks: coded(masks, "runs")),

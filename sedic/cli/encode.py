@@ -72,7 +72,11 @@ def add(kinds: Any) -> None:
     command.add_argument(
         "--mask-cell", type=int, metavar="PIXELS", help="of the masks' grid; default: what its bits are worth"
     )
-    command.add_argument("--smooth-masks", action="store_true", help="flip cells at their edges where that saves bits")
+    command.add_argument(
+        "--smooth-masks",
+        action=argparse.BooleanOptionalAction,
+        help="flip cells at their edges where it pays; default: on",
+    )
     command.add_argument("--detector", type=Path, metavar="PATH", help="Grounding DINO, for objects without a mask")
     command.add_argument("--segmenter", type=Path, metavar="PATH", help="SAM; without it boxes are cut by GrabCut")
     command.add_argument(
@@ -130,7 +134,10 @@ def _encoding(options: argparse.Namespace, limits: Limits) -> Any:
         limits,
         typed=files.read_text(options.words_file) if options.words_file else text,
         endpoint=read_endpoint(options.endpoint) if options.endpoint else None,
-        masks=mask.MaskChoice(cell=options.mask_cell, smooth=options.smooth_masks),
+        masks=mask.MaskChoice(
+            options.mask_cell,
+            smooth=mask.MaskChoice.smooth if options.smooth_masks is None else options.smooth_masks,
+        ),
         **{name: getattr(options, name) for name in names},
     )
 

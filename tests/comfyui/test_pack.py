@@ -70,4 +70,4 @@ def test_cells_and_smoothing_of_masks_are_the_users_choice(node):
         return file.sections[-1].mask_bytes
 
     assert mask_bytes(mask_cell=16) < mask_bytes(mask_cell=8) < mask_bytes(mask_cell=4)
-    assert mask_bytes(mask_cell=8, smooth_masks=True) < mask_bytes(mask_cell=8)
+    assert mask_bytes(mask_cell=8) < mask_bytes(mask_cell=8, smooth_masks=False)

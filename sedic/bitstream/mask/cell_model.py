@@ -31,7 +31,7 @@ def bits(canvas: Canvas, cells: np.ndarray, cell: int) -> float:
     """
     taken = to_grid(canvas.taken, cell)
     index, _ = indices(cells, taken, canvas.number)
-    return int(_costs()[index, cells[~taken].view(np.uint8)].sum()) / COST_UNIT
+    return int(costs()[index, cells[~taken].view(np.uint8)].sum()) / COST_UNIT
 
 
 def indices(cells: np.ndarray, taken: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,6 +84,6 @@ def models() -> list[Any]:
 
 
 @lru_cache(maxsize=1)
-def _costs() -> np.ndarray:
+def costs() -> np.ndarray:
     """What a cell 0 or 1 costs under each model, in 1/256 bit, (steps, 2) integers."""
     return load_table("mask2")["costs"]

@@ -13,11 +13,11 @@ import numpy as np
 
 from ...progress import track
 from .cell_model import bits
+from .flips import improved
 from .grid import MaskChoice, counted, to_grid
 from .lattice import REACH, Canvas, cells_of, draw
 
 MOST_WORK_CELLS = 1 << 16  # of all objects together, so that a reader's work is bounded
-FLIP_GROUPS = 8  # parts of a mask whose edge is smoothed or left as it is
 PATIENCE = 2  # finer grids whose bits are still counted behind the best
 
 
@@ -107,10 +107,9 @@ def cells_for(canvas: Canvas, units: np.ndarray, size: int) -> tuple[np.ndarray,
 
 
 def smoothed(canvas: Canvas, units: np.ndarray, cells: np.ndarray, size: int, price: float) -> np.ndarray:
-    """Cells that cost less with what they lose counted: rate-distortion optimisation over flips at the edge.
+    """Cells that cost less with what they lose counted: :func:`.flips.improved`.
 
-    A flip makes a cell what most of its 3×3 neighbourhood is. Group after group of them, in reading order, is kept
-    where bits and loss together become less.
+    A mask that was drawn from these cells keeps them, as in :func:`plan`.
 
     Args:
         canvas: what the objects before took.
@@ -122,18 +121,11 @@ def smoothed(canvas: Canvas, units: np.ndarray, cells: np.ndarray, size: int, pr
     Returns:
         (rows, columns) bool, at least one of them 1.
     """
-    free = ~to_grid(canvas.taken, size)
+    if (draw(cells, canvas.taken, size) == units).all():
+        return cells
 
     def cost(candidate: np.ndarray) -> float:
-        drawn = draw(candidate, canvas.taken, size)
-        return bits(canvas, candidate, size) + price * 100 * _lost(drawn, units)
+        lost = _lost(draw(candidate, canvas.taken, size), units)
+        return bits(canvas, candidate, size) + price * 100 * lost
 
-    padded = np.pad(cells.astype(np.int64), 1, mode="edge")
-    votes = sum(padded[y : y + cells.shape[0], x : x + cells.shape[1]] for y in range(3) for x in range(3))
-    best, least = cells, cost(cells)
-    for group in np.array_split(np.flatnonzero(((votes >= 5) != cells) & free), FLIP_GROUPS):
-        candidate = best.copy()
-        candidate.flat[group] = ~candidate.flat[group]
-        if len(group) and candidate.any() and (spent := cost(candidate)) < least:
-            best, least = candidate, spent
-    return best
+    return improved(canvas, units, cells, size, cost, price * 100)

@@ -155,6 +155,18 @@ def neighbourhoods(cells: np.ndarray) -> np.ndarray:
     return np.stack([padded[y : y + rows, x : x + columns] for y in side for x in side], axis=-1)
 
 
+def inside_parts(near: np.ndarray) -> np.ndarray:
+    """Which of the 8×8 parts of cells are inside, from their :func:`neighbourhoods`: (…, 25) bool -> (…, 64) bool."""
+    return _scores(near.reshape(-1, near.shape[-1])).reshape(*near.shape[:-1], -1) > 0
+
+
+def _scores(near: np.ndarray) -> np.ndarray:
+    """How surely parts are inside: (n, 25) bool -> (n, 64), 0 is the border."""
+    # Along an edge the same neighbourhoods come again and again: each is asked for once.
+    _, first, again = np.unique(near @ (1 << np.arange(near.shape[1])), return_index=True, return_inverse=True)
+    return np.clip(np.floor(_network()(near[first]) / SCORE_UNIT), -MOST_SCORE, MOST_SCORE)[again]
+
+
 def _part_scores(cells: np.ndarray) -> np.ndarray:
     """How surely each part of each cell is inside, 0 is the border: (8·rows, 8·columns) int32."""
     rows, columns = cells.shape
@@ -163,11 +175,7 @@ def _part_scores(cells: np.ndarray) -> np.ndarray:
     # Cells amidst their like are as sure as it gets; the network need not be asked.
     scores = np.where(cells, MOST_SCORE, -MOST_SCORE).astype(np.int32)[..., None].repeat(PARTS * PARTS, axis=-1)
     if mixed.any():
-        # Along an edge the same neighbourhoods come again and again: each is asked for once.
-        asked = near[mixed]
-        _, first, again = np.unique(asked @ (1 << np.arange(asked.shape[1])), return_index=True, return_inverse=True)
-        found = np.clip(np.floor(_network()(asked[first]) / SCORE_UNIT), -MOST_SCORE, MOST_SCORE)
-        scores[mixed] = found[again]
+        scores[mixed] = _scores(near[mixed])
     # rows,columns,8·8 -> 8·rows,8·columns
     return scores.reshape(rows, columns, PARTS, PARTS).swapaxes(1, 2).reshape(rows * PARTS, columns * PARTS)
 
