@@ -127,7 +127,10 @@ def draw(cells: np.ndarray, taken: np.ndarray, cell: int) -> np.ndarray:
 
 def _draw(cells: np.ndarray, taken: np.ndarray, cell: int) -> np.ndarray:
     height, width = taken.shape
-    scores = _resample(_resample(_part_scores(cells), cell, 0), cell, 1)[:height, :width]
+    rows, columns = cells.shape
+    # rows,columns,8·8 -> 8·rows,8·columns
+    scores = part_scores(cells, neighbourhoods(cells)).reshape(rows, columns, PARTS, PARTS).swapaxes(1, 2)
+    scores = _resample(_resample(scores.reshape(rows * PARTS, columns * PARTS), cell, 0), cell, 1)[:height, :width]
     drawn = (scores > 0) & ~taken
     inside, pixels = counted(drawn, cell)
     owned = to_grid(taken, cell)
@@ -155,29 +158,26 @@ def neighbourhoods(cells: np.ndarray) -> np.ndarray:
     return np.stack([padded[y : y + rows, x : x + columns] for y in side for x in side], axis=-1)
 
 
-def inside_parts(near: np.ndarray) -> np.ndarray:
-    """Which of the 8×8 parts of cells are inside, from their :func:`neighbourhoods`: (…, 25) bool -> (…, 64) bool."""
-    return _scores(near.reshape(-1, near.shape[-1])).reshape(*near.shape[:-1], -1) > 0
+def part_scores(cells: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """How surely each of the 8×8 parts of cells is inside, 0 is the border.
 
+    Args:
+        cells: (…) bool.
+        near: their :func:`neighbourhoods`, (…, 25) bool.
 
-def _scores(near: np.ndarray) -> np.ndarray:
-    """How surely parts are inside: (n, 25) bool -> (n, 64), 0 is the border."""
-    # Along an edge the same neighbourhoods come again and again: each is asked for once.
-    _, first, again = np.unique(near @ (1 << np.arange(near.shape[1])), return_index=True, return_inverse=True)
-    return np.clip(np.floor(_network()(near[first]) / SCORE_UNIT), -MOST_SCORE, MOST_SCORE)[again]
-
-
-def _part_scores(cells: np.ndarray) -> np.ndarray:
-    """How surely each part of each cell is inside, 0 is the border: (8·rows, 8·columns) int32."""
-    rows, columns = cells.shape
-    near = neighbourhoods(cells)
-    mixed = near.any(-1) & ~near.all(-1)
+    Returns:
+        (…, 64) int32.
+    """
     # Cells amidst their like are as sure as it gets; the network need not be asked.
     scores = np.where(cells, MOST_SCORE, -MOST_SCORE).astype(np.int32)[..., None].repeat(PARTS * PARTS, axis=-1)
+    mixed = near.any(-1) & ~near.all(-1)
     if mixed.any():
-        scores[mixed] = _scores(near[mixed])
-    # rows,columns,8·8 -> 8·rows,8·columns
-    return scores.reshape(rows, columns, PARTS, PARTS).swapaxes(1, 2).reshape(rows * PARTS, columns * PARTS)
+        # Along an edge the same neighbourhoods come again and again: each is asked for once.
+        asked = near[mixed]
+        _, first, again = np.unique(asked @ (1 << np.arange(asked.shape[1])), return_index=True, return_inverse=True)
+        found = np.clip(np.floor(_network()(asked[first]) / SCORE_UNIT), -MOST_SCORE, MOST_SCORE)
+        scores[mixed] = found[again]
+    return scores
 
 
 def _resample(scores: np.ndarray, cell: int, axis: int) -> np.ndarray:
