@@ -21,6 +21,7 @@ TRAININGS = {  # each a module of sedic.training
     "diffusion": "diffusion.networks",
     "adversarial": "diffusion.adversarial",
     "reference": "reference.compact",
+    "encoder": "reference.encoder",
     "cheng2020": "reference.cheng2020",
 }
 COUNTED = ("trigram", "huffman")  # nothing is computed on a device

@@ -21,38 +21,36 @@ class Structure:
     """Multi-scale structural similarity to pictures, whose own part is computed once.
 
     Args:
-        original: (N, C, H, W) float32 in grey levels, each side at least
+        original: (N, C, H, W) float32 in grey levels, at full size each side at least
             :data:`~sedic.metrics.fidelity.MS_SSIM_MIN_SIDE`.
-        finest: 0 takes all five scales; 1 leaves out the one at full size, three quarters of the work, which has 4 %
-            of the say.
+        finest: scale that all pictures are given at. 0 is full size; 1 is half of it, without three quarters of the
+            work, and without the scale above, which has 4 % of the say.
 
     Raises:
         ValueError: a side is too short.
     """
 
     def __init__(self, original: Tensor, finest: int = 0) -> None:
-        if min(original.shape[2:]) < MS_SSIM_MIN_SIDE:
+        if min(original.shape[2:]) << finest < MS_SSIM_MIN_SIDE:
             raise ValueError(f"MS-SSIM needs {MS_SSIM_MIN_SIDE} pixels a side, not {tuple(original.shape[2:])}; "
                              "use larger pictures or crops.")  # fmt: skip
         off = torch.arange(MS_SSIM_WINDOW, device=original.device) - MS_SSIM_WINDOW // 2
         window = torch.exp(-(off**2) / (2 * MS_SSIM_SIGMA**2))
         self._window = window / window.sum()
-        self._scales: dict[int, tuple[Tensor, Tensor, Tensor]] = {}  # the picture, its windows' means and variances
-        for number in range(len(MS_SSIM_WEIGHTS)):
+        self._weights = MS_SSIM_WEIGHTS[finest:]
+        self._scales: list[tuple[Tensor, Tensor, Tensor]] = []  # the picture, its windows' means and variances
+        for number in range(len(self._weights)):
             original = F.avg_pool2d(original, 2) if number else original
-            if number >= finest:
-                mean, square = self._blurred(original, original * original)
-                self._scales[number] = original, mean, square - mean**2
+            mean, square = self._blurred(original, original * original)
+            self._scales.append((original, mean, square - mean**2))
 
     def __call__(self, picture: Tensor) -> Tensor:
         """Of each picture like the originals, mean over its channels: (N,) of at most 1, differentiable."""
         product = torch.ones(picture.shape[:2], device=picture.device)
-        last = len(MS_SSIM_WEIGHTS) - 1
-        for number, weight in enumerate(MS_SSIM_WEIGHTS):
+        last = len(self._weights) - 1
+        for number, (weight, known) in enumerate(zip(self._weights, self._scales, strict=True)):
             picture = F.avg_pool2d(picture, 2) if number else picture
-            if number not in self._scales:
-                continue
-            original, mean, variance = self._scales[number]
+            original, mean, variance = known
             own, square, both = self._blurred(picture, picture * picture, picture * original)
             likeness = (2 * (both - own * mean) + MS_SSIM_C2) / (square - own**2 + variance + MS_SSIM_C2)
             if number == last:

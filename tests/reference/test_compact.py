@@ -122,7 +122,7 @@ def test_second_thoughts_make_a_better_picture_of_hardly_more_bytes(photograph, 
 
 @pytest.mark.processor
 def test_inference_mode_as_in_a_node_changes_nothing(photograph, by_quality):
-    compact_module._weights.cache_clear()
+    compact_module.package_weights.cache_clear()
     with torch.inference_mode():
         assert codec_by_name("compact").encode(photograph, 40) == by_quality[40]
 
@@ -186,11 +186,11 @@ def test_damaged_weights_are_told(monkeypatch, tmp_path, photograph):
         if content is not None:
             path.write_bytes(content)
         monkeypatch.setattr(compact_module, "WEIGHTS", path)
-        compact_module._weights.cache_clear()
+        compact_module.package_weights.cache_clear()
         with pytest.raises(CodecError, match="install the package again"):
             codec_by_name("compact").encode(photograph, 20)
     monkeypatch.undo()
-    compact_module._weights.cache_clear()
+    compact_module.package_weights.cache_clear()
 
 
 def test_a_budget_is_met_by_trying_qualities(photograph):
@@ -246,7 +246,7 @@ def test_products_are_exact_at_their_worst(codec):
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (9, 14)])
 def test_strips_of_a_large_picture_expect_what_the_whole_does(size, monkeypatch):
-    prior, random = compact_module._weights().prior, np.random.default_rng(1)
+    prior, random = compact_module.package_weights().prior, np.random.default_rng(1)
     symbols = [
         np.rint(random.laplace(0, 1, (count, scale * size[0], scale * size[1]))).astype(np.int64)
         for count, scale in ((32, 1), (64, 2))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import avg_pool2d
 
 from sedic.demo import PHOTOGRAPH
 from sedic.metrics import psnr
@@ -51,14 +52,15 @@ def test_the_error_is_squares_and_where_there_is_room_what_of_ms_ssim_is_missing
     grey = np.kron(random.integers(0, 256, (12, 14)), np.ones((16, 16))) / PIXEL
     pixels = torch.from_numpy(grey).float().expand(1, 3, -1, -1)
     picture = pixels + 0.5 * torch.randn(1, 1, 192, 224, generator=torch.Generator().manual_seed(0))
-    squares = (picture - pixels).square().sum()
-    missing = 1 - Structure(pixels * PIXEL + 127.5, finest=1)(
-        picture * PIXEL + 127.5
-    )  # of equal colours the luma is one
+    squares = (picture - pixels).square().sum((1, 2, 3))
+    halved = [avg_pool2d(p, 2) * PIXEL + 127.5 for p in (pixels, picture)]
+    missing = 1 - Structure(halved[0], finest=1)(halved[1])  # of equal colours the luma is one
     expected = 0.75 * squares + 0.25 * missing * WORTH / PIXEL**2 * pixels.numel()
     assert torch.allclose(error_to(pixels, 0.25)(picture), expected)
     narrow, shown = pixels[..., :160], picture[..., :160]
-    assert torch.allclose(error_to(narrow, 0.25)(shown), (shown - narrow).square().sum())
+    assert torch.allclose(error_to(narrow, 0.25)(shown), (shown - narrow).square().sum((1, 2, 3)))
+    both = torch.cat([pixels, picture])
+    assert torch.allclose(error_to(both, 0.25)(both.flip(0))[1], expected, rtol=1e-4)
 
 
 @pytest.fixture

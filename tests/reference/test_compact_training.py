@@ -16,7 +16,7 @@ from sedic.reference.compact.prior import TURNS, Prior
 from sedic.reference.compact.symbols import read, write
 from sedic.reference.compact.transforms import COARSE, FINE, Knots
 from sedic.training.reference import compact as reference
-from sedic.training.reference.integers import distributions, integers, with_whole_weights
+from sedic.training.reference.integers import distributions, floats, integers, with_whole_weights
 from sedic.training.reference.prior import Prior as FloatPrior
 from sedic.training.reference.prior import bits, pass_masks
 
@@ -94,6 +94,16 @@ def test_what_is_trained_as_integers_is_what_they_are(prior):
     assert not torch.equal(rounded["spread.weight"], prior.spread.weight)
 
 
+def test_floats_of_integers_are_what_was_rounded(prior):
+    again = floats(integers(prior))
+    rounded = with_whole_weights(prior)
+    for name, value in again.named_parameters():
+        assert torch.allclose(value, rounded[name], atol=2e-5), name
+    assert not any(
+        torch.equal(value, torch.zeros_like(value)) for _, value in again.named_parameters() if value.ndim > 3
+    )
+
+
 def test_knots_are_met_and_joined_by_lines():
     knots = Knots(2)
     with torch.no_grad():
@@ -145,10 +155,10 @@ def test_a_run_is_resumed_and_gives_weights_that_code(tmp_path, monkeypatch):
     for part in ("structure", "settling"):
         assert len(list((tmp_path / "run").glob(f"{part}-*/checkpoint.pt"))) == 2
     monkeypatch.setattr(compact_module, "WEIGHTS", tmp_path / "run" / reference.FILE)
-    compact_module._weights.cache_clear()
+    compact_module.package_weights.cache_clear()
     try:
         picture = np.asarray(Image.open(tmp_path / "1.png"))
         codec = compact_module.Compact()
         assert codec.decode(codec.encode(picture, 40), (192, 192), 40).shape == picture.shape
     finally:
-        compact_module._weights.cache_clear()
+        compact_module.package_weights.cache_clear()

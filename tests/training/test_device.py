@@ -20,7 +20,7 @@ from sedic.training.diffusion import autoencoder
 from sedic.training.loop import Run
 from sedic.training.masks import network as masks
 from sedic.training.muon import Muon
-from sedic.training.reference import compact
+from sedic.training.reference import compact, encoder
 from sedic.training.text import network as text
 
 from .apart import THERE, tensors
@@ -64,6 +64,11 @@ def test_the_reference_trains_there_and_its_integers_are_made_here(apart, data, 
     times = dict.fromkeys(("minutes", "structure_minutes", "settling_minutes"), ONE_STEP)
     compact.train(data, tmp_path, compact.Config(crop=192, batch=1, **times), Device(THERE))
     assert (tmp_path / compact.FILE).is_file()
+
+
+def test_the_encoders_network_trains_there_and_is_stored_here(apart, data, tmp_path):
+    encoder.train(data, tmp_path, encoder.Config(minutes=ONE_STEP, crop=192, batch=1), Device(THERE))
+    assert (tmp_path / encoder.FILE).is_file()
 
 
 def test_the_words_network_trains_there_and_its_integers_are_made_here(apart, data, tmp_path):

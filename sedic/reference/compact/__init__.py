@@ -2,8 +2,10 @@
 
 ``transforms.py`` turns pixels into two small latents and back (float32: pixels may differ in the last bit);
 ``prior.py`` and ``distribution.py`` say in integers how likely each symbol is; ``symbols.py`` codes them. Which symbols
-are written is the encoder's choice: ``search.py``, with ``refine.py`` and, where somebody waits, ``anneal.py``. The
-weights are ``../weights/compact.safetensors``, made by :mod:`sedic.training.reference.compact`.
+are written is the encoder's choice: ``search.py``, with ``refine.py`` and the network of ``improve.py`` and, where
+somebody waits, ``anneal.py``. The weights are ``../weights/compact.safetensors``, made by
+:mod:`sedic.training.reference.compact`, and of the encoder's network ``../weights/compact_encoder.safetensors``, by
+:mod:`sedic.training.reference.encoder`.
 """
 
 from __future__ import annotations

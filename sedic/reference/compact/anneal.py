@@ -64,7 +64,7 @@ def annealed(
         bits = torch.stack([logistic_bits((k - m).abs(), s).sum() for k, (m, s) in zip(symbols, expected, strict=True)])
         picture = transforms.pictures(symbols[0], symbols[1], quality).float()
         optimizer.zero_grad(set_to_none=True)
-        (bits.sum() + trade_off * error(picture)).backward()
+        (bits.sum() + trade_off * error(picture).sum()).backward()
         optimizer.step()
     return [y.detach() for y in latents]
 

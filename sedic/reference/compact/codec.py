@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from .symbols import Latents, read, write
 from .tiles import LATENTS, STRIDE, Tile, in_tiles, part_of
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "compact.safetensors"
+ENCODERS_WEIGHTS = WEIGHTS.with_name("compact_encoder.safetensors")  # which no file names: they may change
 # Pixels that are taken at once, in each direction, and what is seen around them: it bounds the memory, and the decoder
 # sees nearly all that there is to see.
 DECODED = (768, 96)
@@ -46,16 +50,32 @@ class Weights:
     fingerprint: bytes
 
     @cached_property
-    def in_bfloat16(self) -> Any:
-        """The transforms with convolutions in bfloat16, for the encoder: autocast would convert them every time."""
+    def for_encoder(self) -> tuple[Any, Any]:
+        """The transforms and :func:`.improve.improvers`.
+
+        Raises:
+            CodecError: the file of the latter is missing or damaged.
+        """
+        from .improve import improvers
+
+        with _usable(ENCODERS_WEIGHTS) as file:
+            return self.transforms, _network(improvers, {name: file.get_tensor(name) for name in sorted(file.keys())})
+
+    @cached_property
+    def in_bfloat16(self) -> tuple[Any, Any]:
+        """The encoder's networks with convolutions in bfloat16: autocast would convert them every time.
+
+        Raises:
+            CodecError: as :attr:`for_encoder` says.
+        """
         import torch
 
         with torch.inference_mode(False):
-            transforms = copy.deepcopy(self.transforms)
-            for module in transforms.modules():
+            networks = copy.deepcopy(self.for_encoder)
+            for module in chain.from_iterable(network.modules() for network in networks):
                 if isinstance(module, torch.nn.Conv2d):
                     module.bfloat16()
-        return transforms
+        return networks
 
 
 class Compact:
@@ -84,12 +104,12 @@ class Compact:
         """
         check_image(image)
         check_quality(self, quality)
-        weights = _weights()
+        weights = package_weights()
         from .search import Search
 
         half = computes_in_bfloat16("convolution") if self.bfloat16 is None else self.bfloat16
-        transforms, trade_off = weights.in_bfloat16 if half else weights.transforms, weights.trade_offs[quality - 1]
-        search = Search(transforms, weights.prior, trade_off, image, quality - 1, half)
+        networks, trade_off = weights.in_bfloat16 if half else weights.for_encoder, weights.trade_offs[quality - 1]
+        search = Search(networks, weights.prior, trade_off, image, quality - 1, half)
         latents, bits = search.latents(self._long)
         return write(latents, bits, weights.prior, weights.distribution, quality - 1)
 
@@ -104,7 +124,7 @@ class Compact:
         from .transforms import PIXEL
 
         width, height = size
-        weights = _weights()
+        weights = package_weights()
         latents = [torch.from_numpy(k).float()[None] for k in self.symbols(data, size, quality)]
         step = torch.tensor([(quality - 1) / SUBSTEPS])
 
@@ -129,7 +149,7 @@ class Compact:
         """
         check_size(size)
         check_quality(self, quality)
-        weights = _weights()
+        weights = package_weights()
         rows, columns = -(-size[1] // 32), -(-size[0] // 32)
         try:
             return read(data, (rows, columns), weights.prior, weights.distribution, quality - 1)
@@ -145,7 +165,7 @@ class Compact:
 
     def fingerprint(self, quality: int) -> bytes:
         """First byte of the SHA-256 over all weights, in the order of their names."""
-        return _weights().fingerprint
+        return package_weights().fingerprint
 
 
 class CompactSlow(Compact):
@@ -156,42 +176,59 @@ class CompactSlow(Compact):
 
 
 @lru_cache(maxsize=1)
-def _weights() -> Weights:
+def package_weights() -> Weights:
     """The weights of the package.
 
     Raises:
         CodecError: the file is missing or damaged.
     """
-    import torch
-    from safetensors import SafetensorError, safe_open
-
     from .transforms import Transforms
 
-    try:
-        digest = hashlib.sha256()
-        parts: dict[str, dict[str, np.ndarray]] = {"prior": {}, "transforms": {}, "table": {}}
-        with safe_open(WEIGHTS, "numpy") as file:
-            for name in sorted(file.keys()):
-                part, _, inner = name.partition(".")
-                parts[part][inner] = file.get_tensor(name)
-                digest.update(parts[part][inner].tobytes())
-        with torch.inference_mode(False):  # tensors made in it would refuse gradients later
-            state = {
-                name: _floats(value, parts["transforms"].get(name + FACTOR))
-                for name, value in parts["transforms"].items()
-                if not name.endswith(FACTOR)
-            }
-            with torch.device("meta"):  # no memory for weights that are replaced at once
-                transforms = Transforms()
-            transforms.load_state_dict(state, strict=True, assign=True)
-            transforms.eval().requires_grad_(False)
+    digest = hashlib.sha256()
+    parts: dict[str, dict[str, np.ndarray]] = {"prior": {}, "transforms": {}, "table": {}}
+    with _usable(WEIGHTS) as file:
+        for name in sorted(file.keys()):
+            part, _, inner = name.partition(".")
+            parts[part][inner] = file.get_tensor(name)
+            digest.update(parts[part][inner].tobytes())
+        transforms = _network(Transforms, parts["transforms"])
         prior, distribution = Prior(parts["prior"]), Distribution(parts["table"]["distribution"])
         trade_offs = parts["table"]["trade_offs"]
         beyond = trade_offs[-1] * (trade_offs[-1] / trade_offs[-2]) ** np.arange(1, BEYOND + 1)
+    return Weights(transforms, prior, distribution, np.concatenate([trade_offs, beyond]), digest.digest()[:1])
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[Any]:
+    """The open file of weights; what goes wrong with it is told.
+
+    Raises:
+        CodecError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            yield file
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise CodecError(f"The weights {WEIGHTS} cannot be used ({reason}); install the package again.") from error
-    return Weights(transforms, prior, distribution, np.concatenate([trade_offs, beyond]), digest.digest()[:1])
+        raise CodecError(f"The weights {path} cannot be used ({reason}); install the package again.") from error
+
+
+def _network(kind: Callable[[], Any], stored: dict[str, np.ndarray]) -> Any:
+    """A network with the weights that are stored, which are not trained any more."""
+    import torch
+
+    with torch.inference_mode(False):  # tensors made in it would refuse gradients later
+        state = {
+            name: _floats(value, stored.get(name + FACTOR))
+            for name, value in stored.items()
+            if not name.endswith(FACTOR)
+        }
+        with torch.device("meta"):  # no memory for weights that are replaced at once
+            network = kind()
+        network.load_state_dict(state, strict=True, assign=True)
+        return network.eval().requires_grad_(False)
 
 
 def _floats(values: np.ndarray, factors: np.ndarray | None) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...metrics.fidelity import MS_SSIM_MIN_SIDE
 from ...metrics.structure import WORTH, Structure
@@ -18,26 +19,27 @@ from .transforms import PIXEL
 
 
 def error_to(pixels: Tensor, share: float) -> Callable[[Tensor], Tensor]:
-    """The error of decoded pictures, a sum over all of them in the square of the transforms' unit, differentiable.
+    """The error of decoded pictures, of each the sum in the square of the transforms' unit, (N,), differentiable.
 
     Args:
-        pixels: the original, (1, 3, H, W) in the transforms' unit; the pictures are alike.
+        pixels: the originals, (N, 3, H, W) in the transforms' unit; the pictures are alike.
         share: of MS-SSIM; none where a side is too short for it.
     """
     if min(pixels.shape[2:]) < MS_SSIM_MIN_SIDE:
-        return lambda picture: (picture - pixels).square().sum()
+        return lambda picture: (picture - pixels).square().sum((1, 2, 3))
     colours = pixels.new_tensor(LUMA).reshape(1, 3, 1, 1) * PIXEL
 
     def luma(picture: Tensor) -> Tensor:
-        return (picture * colours).sum(1, keepdim=True) + 127.5
+        """Of pictures of half the size."""
+        return (F.avg_pool2d(picture, 2) * colours).sum(1, keepdim=True) + 127.5
 
-    worth = share * WORTH / PIXEL**2 * pixels.numel()
+    worth = share * WORTH / PIXEL**2 * pixels[0].numel()
     with autocast(on=False):
         structure = Structure(luma(pixels), finest=1)
 
     def error(picture: Tensor) -> Tensor:
         with autocast(on=False):
-            missing = 1 - structure(luma(picture)).mean()
-        return (1 - share) * (picture - pixels).square().sum() + worth * missing
+            missing = 1 - structure(luma(picture))
+        return (1 - share) * (picture - pixels).square().sum((1, 2, 3)) + worth * missing
 
     return error

@@ -1,26 +1,26 @@
 """The encoder's second thoughts: latents moved to where the decoder, as it is, makes the smaller error.
 
 Analysis gives latents that are right on average. The decoder's error and its gradient say for this very picture which
-symbol should be one more or less; what that costs is weighed by the entropy model's expectations. Only the encoder
-does this: nothing of it has to be exact.
+symbol should be one more or less; :mod:`.improve` says how much of that is worth its bits by the entropy model's
+expectations. Only the encoder does this: nothing of it has to be exact.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .error import error_to
+from .improve import PACE, ROUNDS
 from .prior import LEAST_SCALE, MEAN_BITS, SCALE_BITS, Expected, Prior
 from .symbols import Latents, drive
 from .transforms import Transforms
 
-ROUNDS = 2
-PACE = 0.4  # of a Newton step, as if the transforms were linear and orthonormal; the network makes that too long
 SHARE = 0.25  # of MS-SSIM in the error
 DEAD_ZONE = 0.6  # latents below it become 0
 
@@ -54,7 +54,9 @@ def expectations(prior: Prior, symbols: Latents, quality: int) -> list[tuple[Ten
 
 def refined(
     transforms: Transforms,
+    improvers: nn.ModuleList,
     pixels: Tensor,
+    latents: list[Tensor],
     symbols: list[Tensor],
     expected: list[tuple[Tensor, Tensor]],
     worth: list[Tensor],
@@ -64,24 +66,44 @@ def refined(
 
     Args:
         transforms: whose decoder is asked.
+        improvers: :func:`.improve.improvers`, who make something of its answers.
         pixels: (1, 3, H, W) in the transforms' unit.
-        symbols: what analysis and rounding gave, (1, C, h, w) and (1, C', 2h, 2w).
+        latents: what analysis gave, in steps, (1, C, h, w) and (1, C', 2h, 2w).
+        symbols: the same, rounded.
         expected: means and scales of the symbols, without the first axis.
         worth: bits that a squared error of one step is worth, (C,) and (C',).
         quality: (1,) in 0 … 7.
     """
-    steps = transforms.steps(quality)
     wanted, error = symbols, error_to(pixels, SHARE)
-    for number in range(ROUNDS):
+    around = [(mean[None], scale[None]) for mean, scale in expected]
+    for number, improver in zip(range(ROUNDS), improvers, strict=False):
         if number:
             symbols = [
                 _nearest(y, k, *e, w / PACE) for y, k, e, w in zip(wanted, symbols, expected, worth, strict=True)
             ]
-        symbols = [k.detach().requires_grad_(True) for k in symbols]
-        coarse, fine = symbols
-        gradients = torch.autograd.grad(error(transforms.pictures(coarse, fine, quality)) / 2, symbols)
-        wanted = [(k - PACE * g / s.square()).detach() for k, g, s in zip(symbols, gradients, steps, strict=True)]
+        moves, missing = newton(transforms, pixels, symbols, error, quality)
+        with torch.no_grad():
+            wanted = improver(symbols, moves, latents, around, missing, quality)
     return wanted
+
+
+def newton(
+    transforms: Transforms,
+    pixels: Tensor,
+    symbols: list[Tensor],
+    error: Callable[[Tensor], Tensor],
+    quality: Tensor,
+) -> tuple[list[Tensor], Tensor]:
+    """Newton steps of symbols, in their own steps, and what the linear analysis makes of what the decoder misses.
+
+    Both without a gradient, as :class:`.improve.Improver` takes them.
+    """
+    symbols = [k.detach().requires_grad_(True) for k in symbols]
+    picture = transforms.pictures(symbols[0], symbols[1], quality).float()
+    gradients = torch.autograd.grad(error(picture).sum() / 2, symbols)
+    moves = [-g / s.square() for g, s in zip(gradients, transforms.steps(quality), strict=True)]
+    with torch.no_grad():
+        return moves, transforms.analysis.linear(F.pixel_unshuffle(pixels - picture, 16)).float()
 
 
 def _nearest(wanted: Tensor, now: Tensor, mean: Tensor, scale: Tensor, worth: Tensor) -> Tensor:

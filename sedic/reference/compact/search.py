@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ...models.precision import autocast
 from .anneal import ROUNDS, annealed
+from .improve import PACE
 from .prior import SUBSTEPS, Prior
-from .refine import PACE, expectations, refined, rounded
+from .refine import expectations, refined, rounded
 from .symbols import Latents
 from .tiles import LATENTS, STRIDE, Tile, in_tiles, part_of
 from .transforms import PIXEL
@@ -25,7 +26,7 @@ class Search:
     """One picture at one quality.
 
     Args:
-        transforms: :class:`.transforms.Transforms`, or with convolutions in bfloat16.
+        networks: :class:`.transforms.Transforms` and :func:`.improve.improvers`, or with convolutions in bfloat16.
         prior: of the symbols.
         trade_off: λ: bits per pixel that a squared error of one grey level is worth.
         image: (H, W, 3) uint8.
@@ -34,9 +35,16 @@ class Search:
     """
 
     def __init__(
-        self, transforms: Any, prior: Prior, trade_off: float, image: np.ndarray, quality: int, in_bfloat16: bool
+        self,
+        networks: tuple[Any, Any],
+        prior: Prior,
+        trade_off: float,
+        image: np.ndarray,
+        quality: int,
+        in_bfloat16: bool,
     ) -> None:
-        self._transforms, self._prior, self._quality, self._half = transforms, prior, quality, in_bfloat16
+        (self._transforms, self._improvers), self._prior = networks, prior
+        self._quality, self._half = quality, in_bfloat16
         missing = [(0, -n % STRIDE) for n in image.shape[:2]]
         self._image = np.pad(image, [*missing, (0, 0)], mode="edge") if any(map(any, missing)) else image
         self._step = torch.tensor([self._quality / SUBSTEPS])
@@ -51,10 +59,11 @@ class Search:
         Args:
             long: whether :mod:`.anneal` goes on from what :mod:`.refine` finds.
         """
-        symbols = _rounded(self._analysed())
+        analysed = self._analysed()
+        symbols = _rounded(analysed)
         # Within a node of ComfyUI inference mode forbids gradients.
         with torch.inference_mode(False), torch.enable_grad():
-            found = self._refined(symbols)
+            found = self._refined(analysed, symbols)
             random = torch.Generator().manual_seed(0)
             for number in range(ROUNDS if long else 0):
                 found = self._annealed(found, symbols, number, random)
@@ -69,13 +78,13 @@ class Search:
 
         return in_tiles(self._image.shape[:2], analyse, LATENTS, *ANALYSED, "reference, analysis")
 
-    def _refined(self, symbols: Latents) -> Latents:
+    def _refined(self, latents: Latents, symbols: Latents) -> Latents:
         expected = expectations(self._prior, symbols, self._quality)
 
         def refine(tile: Tile) -> list[Tensor]:
-            parts, of_parts = _tensors(symbols, tile), _within(expected, tile)
             with autocast(on=self._half):
-                found = refined(self._transforms, self._pixels(tile), parts, of_parts, self._worth, self._step)
+                found = refined(self._transforms, self._improvers, self._pixels(tile), _tensors(latents, tile),
+                                _tensors(symbols, tile), _within(expected, tile), self._worth, self._step)  # fmt: skip
             return [y[0] for y in found]
 
         return in_tiles(self._image.shape[:2], refine, LATENTS, *REFINED, "reference, refinement")

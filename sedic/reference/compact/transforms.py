@@ -78,7 +78,7 @@ class Block(nn.Module):
         half = channels // 2
         self.narrow = Conv(channels, half)
         self.middle = Conv(half, half, 3)
-        self.widen = _zero(Conv(half, channels))
+        self.widen = zero(Conv(half, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) -> the same shape."""
@@ -91,13 +91,14 @@ def blocks(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(Block(channels) for _ in range(count)))
 
 
-def _zero(layer: Conv) -> Conv:
+def zero(layer: Conv) -> Conv:
+    """A convolution that begins by adding nothing."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
 
 
-def _as(layer: Conv, knots: nn.ModuleList, quality: Tensor) -> list[Tensor]:
+def at_quality(layer: Conv, knots: nn.ModuleList, quality: Tensor) -> list[Tensor]:
     """What depends on the quality, in the type of a network's weights: float32 would make all behind it float32."""
     return [each(quality).to(layer.weight.dtype) for each in knots]
 
@@ -113,15 +114,15 @@ class Analysis(nn.Module):
         self.eighth = blocks(EIGHTH, 2)
         self.down = Conv(4 * EIGHTH, SIXTEENTH)
         self.sixteenth = blocks(SIXTEENTH, 4)
-        self.fine = _zero(Conv(SIXTEENTH, FINE))
+        self.fine = zero(Conv(SIXTEENTH, FINE))
         self.down_again = Conv(4 * SIXTEENTH, SIXTEENTH)
         self.thirtysecond = blocks(SIXTEENTH, 2)
-        self.coarse = _zero(Conv(SIXTEENTH, COARSE))
+        self.coarse = zero(Conv(SIXTEENTH, COARSE))
         self.quality = nn.ModuleList([Knots(EIGHTH), Knots(SIXTEENTH), Knots(SIXTEENTH)])
 
     def forward(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """``x`` (N, 3, H, W), 32 dividing H and W -> coarse (N, 32, H/32, W/32), fine (N, 64, H/16, W/16)."""
-        at_eighth, at_sixteenth, at_thirtysecond = _as(self.enter, self.quality, quality)
+        at_eighth, at_sixteenth, at_thirtysecond = at_quality(self.enter, self.quality, quality)
         h = self.enter(F.pixel_unshuffle(x, 8)) + at_eighth  # N,3,H,W -> N,128,H/8,W/8
         h = self.eighth(h)
         h = self.sixteenth(self.down(F.pixel_unshuffle(h, 2)) + at_sixteenth)
@@ -147,14 +148,14 @@ class Synthesis(nn.Module):
         self.sixteenth = blocks(SIXTEENTH, 6)
         self.up_again = Conv(SIXTEENTH, 4 * EIGHTH)
         self.eighth = blocks(EIGHTH, 4)
-        self.leave = _zero(Conv(EIGHTH, 3 * 64))
+        self.leave = zero(Conv(EIGHTH, 3 * 64))
         self.quality = nn.ModuleList([Knots(SIXTEENTH), Knots(SIXTEENTH), Knots(EIGHTH)])
 
     def forward(self, coarse: Tensor, fine: Tensor, quality: Tensor) -> Tensor:
         """The latents as :class:`Analysis` gives them, quantised -> (N, 3, H, W)."""
         low = F.pixel_shuffle(self.linear_coarse(coarse), 2)
         x = F.pixel_shuffle(self.linear(torch.cat([low, fine], 1)), 16).float()
-        at_thirtysecond, at_sixteenth, at_eighth = _as(self.leave, self.quality, quality)
+        at_thirtysecond, at_sixteenth, at_eighth = at_quality(self.leave, self.quality, quality)
         h = self.thirtysecond(self.coarse(coarse / (4 * STEP)) + at_thirtysecond)
         h = F.pixel_shuffle(self.up(h), 2) + self.fine(fine / STEP) + at_sixteenth
         h = F.pixel_shuffle(self.up_again(self.sixteenth(h)), 2) + at_eighth

@@ -81,6 +81,11 @@ def trade_off(quality: Tensor) -> Tensor:
     return LEAST_LAMBDA * LAMBDA_RATIO**quality
 
 
+def loss_shares(quality: Tensor) -> Tensor:
+    """Of pictures in a batch's loss, (N,): without it the highest quality, which costs most, would be learnt best."""
+    return (MIDDLE_LAMBDA / trade_off(quality)).sqrt() / MIDDLE_LOSS / len(quality)
+
+
 def through(y: Tensor) -> Tensor:
     """:func:`rounded`, with the gradient of the identity."""
     return y + (rounded(y) - y).detach()
@@ -146,8 +151,7 @@ def learn(run: Run, crops: Iterator[Tensor], held_out: list[np.ndarray], structu
             cost, surrogate, decoded = coded(model, x, quality)
         weight = trade_off(quality)
         error = distortion(decoded.float(), x, structure_share)
-        # Without it the highest quality, which costs most, would be learnt best.
-        share = (MIDDLE_LAMBDA / weight).sqrt() / MIDDLE_LOSS / len(x)
+        share = loss_shares(quality)
         pixels = x.shape[2] * x.shape[3]
         return {
             "bits": (share * cost).sum() / pixels,
@@ -203,7 +207,7 @@ def settle(codec: Codec, crops: Iterator[Tensor], out: Path, config: Config, dev
         with torch.no_grad(), autocast("convolution", device=x.device):
             coarse, fine = (rounded(y.float()) for y in codec.transforms.latents(x, quality))
         expected = torch.func.functional_call(prior, with_whole_weights(prior), (coarse, fine, quality))
-        share = (MIDDLE_LAMBDA / trade_off(quality)).sqrt() / MIDDLE_LOSS / len(x) / (x.shape[2] * x.shape[3])
+        share = loss_shares(quality) / (x.shape[2] * x.shape[3])
         cost = [(bits(k, e).sum((1, 2, 3)) * share).sum() for k, e in zip((coarse, fine), expected, strict=True)]
         return {"coarse": cost[0], "fine": cost[1]}
 

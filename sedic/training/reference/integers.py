@@ -95,6 +95,42 @@ def _fixed(values: Tensor | nn.Parameter) -> np.ndarray:
     return np.rint(values.detach().double().numpy() * 2.0**BIAS_BITS).astype(np.int32)
 
 
+def floats(table: dict[str, np.ndarray]) -> Prior:
+    """The float twin of a table that :func:`integers` made."""
+    prior = Prior()
+    state: dict[str, Tensor] = {"spread.weight": _of(table, "spread", 1 / UNITS["coarse"])}
+    state["hints.weight"] = _of(table, "hints", 2.0**-ACTIVATION_BITS)
+    state |= {f"{name}.bias": _unfixed(table[f"{name}.bias"]) for name in ("spread", "hints")}
+    for level, steps in (("coarse", prior.coarse), ("fine", prior.fine)):
+        for number in range(len(steps)):
+            state |= {f"{level}.{number}.{name}": value for name, value in _step_of(table, level, number).items()}
+    prior.load_state_dict(state, strict=True)
+    return prior
+
+
+def _step_of(table: dict[str, np.ndarray], level: str, number: int) -> dict[str, Tensor]:
+    name, symbol, activation = f"{level}{number}", 1 / UNITS[level], 2.0**-ACTIVATION_BITS
+    state = {f"{kind}.weight": _of(table, f"{name}.{kind}", activation) for kind in ("second", "last")}
+    state["first.weight"] = _of(table, f"{name}.first", symbol)
+    if f"{name}.first_hints.weight" in table:
+        hints = _of(table, f"{name}.first_hints", activation)
+        state["first.weight"] = torch.cat([state["first.weight"], hints], 1)
+    if f"{name}.linear.weight" in table:
+        state["linear.weight"] = _of(table, f"{name}.linear", symbol)
+    state |= {f"{kind}.bias": _unfixed(table[f"{name}.{kind}.bias"]) for kind in ("first", "second", "last")}
+    return state | {f"quality_{kind}.values": _unfixed(table[f"{name}.{kind}.knots"]) for kind in ("first", "last")}
+
+
+def _of(table: dict[str, np.ndarray], name: str, unit: float) -> Tensor:
+    """The weight that :func:`_product` stored."""
+    scale = table[f"{name}.factor"].reshape(-1, 1, 1, 1) / (unit * 2.0**FACTOR_BITS)
+    return torch.from_numpy((table[f"{name}.weight"] * scale).astype(np.float32))
+
+
+def _unfixed(values: np.ndarray) -> Tensor:
+    return torch.from_numpy((values / 2.0**BIAS_BITS).astype(np.float32))
+
+
 def distributions() -> np.ndarray:
     """The logistic distribution function in 2⁻²⁴, for each scale at 0 … ``FARTHEST`` in 2⁻⁵: (71, FARTHEST + 1)."""
     scales = 2.0 ** ((np.arange(SCALES) + LEAST_SCALE) / (1 << SCALE_BITS))
@@ -103,14 +139,21 @@ def distributions() -> np.ndarray:
 
 
 def package(transforms: nn.Module, prior: Prior, trade_offs: np.ndarray) -> dict[str, np.ndarray]:
-    """All tensors of the shipped file: convolutions as 8-bit rows with their scales, the rest in half precision."""
+    """All tensors of the shipped file: transforms, the entropy model as integers, and its tables."""
     tensors = {f"prior.{name}": value for name, value in integers(prior).items()}
     tensors |= {"table.distribution": distributions(), "table.trade_offs": trade_offs.astype(np.float64)}
-    for name, value in transforms.state_dict().items():
+    tensors |= {f"transforms.{name}": value for name, value in rows(transforms).items()}
+    return tensors
+
+
+def rows(network: nn.Module) -> dict[str, np.ndarray]:
+    """A network's tensors as they are shipped: convolutions as 8-bit rows with their scales, the rest as floats."""
+    tensors = {}
+    for name, value in network.state_dict().items():
         if value.ndim == 4 and "linear" not in name:
             scale = value.abs().amax((1, 2, 3)).clamp(min=1e-9) / LARGEST
-            tensors[f"transforms.{name}"] = (value / scale[:, None, None, None]).round().numpy().astype(np.int8)
-            tensors[f"transforms.{name}.factor"] = scale.numpy().astype(np.float32)
+            tensors[name] = (value / scale[:, None, None, None]).round().numpy().astype(np.int8)
+            tensors[f"{name}.factor"] = scale.numpy().astype(np.float32)
         else:
-            tensors[f"transforms.{name}"] = value.numpy().astype(np.float16 if value.ndim == 4 else np.float32)
+            tensors[name] = value.numpy().astype(np.float16 if value.ndim == 4 else np.float32)
     return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
