@@ -37,7 +37,9 @@ def edge(cells: np.ndarray, canvas: Canvas) -> np.ndarray:
 def test_bits_that_a_flip_adds_are_nearly_those_of_the_whole_grid(scene):
     canvas, _, cells = scene
     places = edge(cells, canvas)
-    said = flips._Rate(canvas, SIZE).added(cells, places)
+    rate = flips._Rate(canvas, SIZE)
+    rate.look_at(cells)
+    said = rate.own(places) + rate.others(places)
     true = [bits(canvas, flipped(cells, place), SIZE) - bits(canvas, cells, SIZE) for place in places]
     assert len(places) > 50
     assert np.abs(said - true).mean() < 0.1 * np.abs(true).mean()

@@ -20,6 +20,7 @@ from .lattice import PARTS, REACH, Canvas, neighbourhoods, part_scores
 ROUNDS = 4
 APART = 3  # cells between flips that are made together, in each direction
 STALE = 4  # cells around a flip whose own estimates are made again, in each direction
+MOST_SAVED = 4  # bits that the cells around may save; a flip that brings less by itself is not looked at further
 SEEN = CODED[(np.abs(CODED) <= (6, 6)).all(1)]  # of what a context holds: the rest hardly tells
 _SEEN_ROWS = np.flatnonzero((np.abs(CODED) <= (6, 6)).all(1))
 
@@ -47,7 +48,11 @@ def improved(
         edge = _edge(found) & rate.free
         places = np.argwhere(edge & np.isnan(gains))
         if len(places):
-            gains[tuple(places.T)] = -rate.added(found, places) - worth * loss.added(found, places)
+            rate.look_at(found)
+            added = rate.own(places) + worth * loss.added(found, places)
+            likely = added < MOST_SAVED
+            added[likely] += rate.others(places[likely])
+            gains[tuple(places.T)] = -added
         chosen = _apart(np.where(edge, gains, 0))
         found[tuple(chosen.T)] ^= True
         for row, column in chosen.tolist():
@@ -91,23 +96,30 @@ class _Rate:
         # In float32 the first layer's sums are exact, as those of :class:`.network.Network` are.
         self._first = self._network.weights[0].astype(np.float32)
 
-    def added(self, cells: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """(rows, columns) bool and (n, 2) places -> bits, (n,): of the cell itself, and of those that see it."""
-        rows, columns = cells.shape
-        values = cells.ravel().astype(int)
+    def look_at(self, cells: np.ndarray) -> None:
+        """Finds the models of all cells, (rows, columns) bool."""
+        self._cells = cells.copy()
         sums = contexts(cells, self._fixed).reshape(-1, SIZE).astype(np.float32) @ self._first
-        sums += self._network.biases[0].astype(np.float32)
-        models = self._models(sums)
-        own = places @ [columns, 1]
-        added = self._costs[models[own], 1 - values[own]] - self._costs[models[own], values[own]]
+        self._sums = sums + self._network.biases[0].astype(np.float32)
+        self._now = self._models(self._sums)
+
+    def own(self, places: np.ndarray) -> np.ndarray:
+        """What flips at (n, 2) places add to the bits of the cells themselves, (n,)."""
+        place = places @ [self._cells.shape[1], 1]
+        model, value = self._now[place], self._cells.ravel()[place].astype(int)
+        return (self._costs[model, 1 - value] - self._costs[model, value]) / cell_model.COST_UNIT
+
+    def others(self, places: np.ndarray) -> np.ndarray:
+        """What they add to those of the cells that see them, (n,)."""
         seeing = places[:, None] - SEEN  # n, seen, 2
-        flip, seen = np.nonzero((seeing >= 0).all(-1) & (seeing < cells.shape).all(-1))
-        place = seeing[flip, seen] @ [columns, 1]
+        flip, seen = np.nonzero((seeing >= 0).all(-1) & (seeing < self._cells.shape).all(-1))
+        place = seeing[flip, seen] @ [self._cells.shape[1], 1]
         flip, seen, place = (part[self.free.ravel()[place]] for part in (flip, seen, place))
-        moved = self._first[_SEEN_ROWS[seen]] * np.where(values[own], -1, 1).astype(np.float32)[flip, None]
-        after = self._models(sums[place] + moved)
-        more = self._costs[after, values[place]] - self._costs[models[place], values[place]]
-        return (added + np.bincount(flip, more, len(places))) / cell_model.COST_UNIT
+        sign = np.where(self._cells[tuple(places.T)], -1, 1).astype(np.float32)
+        after = self._models(self._sums[place] + self._first[_SEEN_ROWS[seen]] * sign[flip, None])
+        value = self._cells.ravel()[place].astype(int)
+        added = self._costs[after, value] - self._costs[self._now[place], value]
+        return np.bincount(flip, added, len(places)) / cell_model.COST_UNIT
 
     def _models(self, first: np.ndarray) -> np.ndarray:
         return cell_model.logit_index(self._network.rest(first)[:, 0])
