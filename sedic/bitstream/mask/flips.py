@@ -17,12 +17,11 @@ from .context import CODED, SIZE, contexts, fixed_contexts
 from .grid import to_grid
 from .lattice import PARTS, REACH, Canvas, neighbourhoods, part_scores
 
-ROUNDS = 4
-APART = 3  # cells between flips that are made together, in each direction
+ROUNDS = 2
+APART = 2  # cells between flips that are made together, in each direction
 STALE = 4  # cells around a flip whose own estimates are made again, in each direction
-MOST_SAVED = 4  # bits that the cells around may save; a flip that brings less by itself is not looked at further
-SEEN = CODED[(np.abs(CODED) <= (6, 6)).all(1)]  # of what a context holds: the rest hardly tells
-_SEEN_ROWS = np.flatnonzero((np.abs(CODED) <= (6, 6)).all(1))
+MOST_SAVED = 4  # bits that the cells around may save; a flip that costs more by itself is not looked at further
+NEAR = np.flatnonzero((np.abs(CODED) <= 6).all(1))  # of what a context holds: the rest hardly tells
 
 
 def improved(
@@ -111,12 +110,12 @@ class _Rate:
 
     def others(self, places: np.ndarray) -> np.ndarray:
         """What they add to those of the cells that see them, (n,)."""
-        seeing = places[:, None] - SEEN  # n, seen, 2
+        seeing = places[:, None] - CODED[NEAR]  # n, seen, 2
         flip, seen = np.nonzero((seeing >= 0).all(-1) & (seeing < self._cells.shape).all(-1))
         place = seeing[flip, seen] @ [self._cells.shape[1], 1]
         flip, seen, place = (part[self.free.ravel()[place]] for part in (flip, seen, place))
         sign = np.where(self._cells[tuple(places.T)], -1, 1).astype(np.float32)
-        after = self._models(self._sums[place] + self._first[_SEEN_ROWS[seen]] * sign[flip, None])
+        after = self._models(self._sums[place] + self._first[NEAR[seen]] * sign[flip, None])
         value = self._cells.ravel()[place].astype(int)
         added = self._costs[after, value] - self._costs[self._now[place], value]
         return np.bincount(flip, added, len(places)) / cell_model.COST_UNIT
