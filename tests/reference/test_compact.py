@@ -29,6 +29,8 @@ from sedic.reference.compact.symbols import drive
 from sedic.semantics import Semantics
 from tests.reference.compact_golden import GOLDEN, digest
 
+from .unusable import unusable
+
 QUALITIES = (1, 20, 40, 57)
 
 # Prints what a machine writes, the symbols that it reads in that, and those that it reads in what it is given.
@@ -181,16 +183,9 @@ def test_other_weights_are_told_in_a_sentence(codec, photograph, monkeypatch):
 
 
 def test_damaged_weights_are_told(monkeypatch, tmp_path, photograph):
-    for content in (None, b"x" * 100, compact_module.WEIGHTS.read_bytes()[:-5]):
-        path = tmp_path / "compact.safetensors"
-        if content is not None:
-            path.write_bytes(content)
-        monkeypatch.setattr(compact_module, "WEIGHTS", path)
-        compact_module.package_weights.cache_clear()
+    for _ in unusable(monkeypatch, tmp_path, "WEIGHTS"):
         with pytest.raises(CodecError, match="install the package again"):
             codec_by_name("compact").encode(photograph, 20)
-    monkeypatch.undo()
-    compact_module.package_weights.cache_clear()
 
 
 def test_a_budget_is_met_by_trying_qualities(photograph):

@@ -18,6 +18,8 @@ from sedic.reference.compact.transforms import COARSE, FINE, LOWEST
 from sedic.training.reference import encoder
 from sedic.training.reference.integers import floats
 
+from .unusable import unusable
+
 QUALITY = 30
 
 
@@ -69,17 +71,10 @@ def test_between_0_and_1_no_symbol_counts_twice():
 
 def test_a_reader_needs_no_encoder_and_a_writer_says_what_is_missing(photograph, monkeypatch, tmp_path):
     data = codec_by_name("compact").encode(photograph, QUALITY)
-    for content in (None, b"x" * 100, compact_module.ENCODERS_WEIGHTS.read_bytes()[:-5]):
-        path = tmp_path / "compact_encoder.safetensors"
-        if content is not None:
-            path.write_bytes(content)
-        monkeypatch.setattr(compact_module, "ENCODERS_WEIGHTS", path)
-        compact_module.package_weights.cache_clear()
+    for _ in unusable(monkeypatch, tmp_path, "ENCODERS_WEIGHTS"):
         assert codec_by_name("compact").decode(data, (192, 128), QUALITY).shape == photograph.shape
         with pytest.raises(CodecError, match="install the package again"):
             codec_by_name("compact").encode(photograph, QUALITY)
-    monkeypatch.undo()
-    compact_module.package_weights.cache_clear()
 
 
 @pytest.mark.slow
