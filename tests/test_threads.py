@@ -76,7 +76,7 @@ def test_a_command_says_how_threads_wait_before_pytorch_is_loaded(tmp_path):
     code = f"""
 import sys
 from sedic import threads
-threads.busy_cores = lambda: 100.0
+threads.busy_cores, threads.cores = (lambda: 100.0), (lambda: 2)
 from sedic.cli import main
 assert main(["compare", {str(ROOT / "sedic/demo/coffee.png")!r}, {str(tmp_path / "absent.png")!r}]) == 1
 import os, torch
