@@ -78,7 +78,7 @@ def test_a_reader_needs_no_encoder_and_a_writer_says_what_is_missing(photograph,
 
 
 @pytest.mark.slow
-def test_training_lowers_what_the_rounds_cost_and_writes_what_the_encoder_reads(tmp_path, monkeypatch, photograph):
+def test_training_moves_the_networks_and_writes_what_the_encoder_reads(tmp_path, monkeypatch, photograph):
     """Slow: some real steps of the whole codec (20 s)."""
     torch.set_num_threads(1)
     lines = []
@@ -95,9 +95,10 @@ def test_training_lowers_what_the_rounds_cost_and_writes_what_the_encoder_reads(
     monkeypatch.setattr(compact_module, "ENCODERS_WEIGHTS", tmp_path / "run" / encoder.FILE)
     compact_module.package_weights.cache_clear()
     codec = codec_by_name("compact")
-    assert codec.decode(codec.encode(photograph, QUALITY), (192, 128), QUALITY).shape == photograph.shape
-    monkeypatch.undo()
-    compact_module.package_weights.cache_clear()
+    try:
+        assert codec.decode(codec.encode(photograph, QUALITY), (192, 128), QUALITY).shape == photograph.shape
+    finally:
+        compact_module.package_weights.cache_clear()
 
 
 def test_what_rounds_cost_falls_with_the_network_that_is_shipped(photograph):

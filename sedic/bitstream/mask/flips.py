@@ -96,8 +96,8 @@ class _Rate:
         self._first = self._network.weights[0].astype(np.float32)
 
     def look_at(self, cells: np.ndarray) -> None:
-        """Finds the models of all cells, (rows, columns) bool."""
-        self._cells = cells.copy()
+        """Finds the models of all cells, (rows, columns) bool, of which :meth:`own` and :meth:`others` then speak."""
+        self._cells = cells
         sums = contexts(cells, self._fixed).reshape(-1, SIZE).astype(np.float32) @ self._first
         self._sums = sums + self._network.biases[0].astype(np.float32)
         self._now = self._models(self._sums)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .error import error_to
-from .improve import PACE, ROUNDS
+from .improve import PACE
 from .prior import LEAST_SCALE, MEAN_BITS, SCALE_BITS, Expected, Prior
 from .symbols import Latents, drive
 from .transforms import Transforms
@@ -76,7 +76,7 @@ def refined(
     """
     wanted, error = symbols, error_to(pixels, SHARE)
     around = [(mean[None], scale[None]) for mean, scale in expected]
-    for number, improver in zip(range(ROUNDS), improvers, strict=False):
+    for number, improver in enumerate(improvers):
         if number:
             symbols = [
                 _nearest(y, k, *e, w / PACE) for y, k, e, w in zip(wanted, symbols, expected, worth, strict=True)
