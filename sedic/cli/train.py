@@ -14,6 +14,7 @@ from .speech import Speech
 
 TRAININGS = {  # each a module of sedic.training
     "text": "text.network",
+    "teacher": "text.teacher",
     "trigram": "text.trigram",
     "huffman": "text.huffman",
     "masks": "masks.network",
@@ -23,6 +24,14 @@ TRAININGS = {  # each a module of sedic.training
     "reference": "reference.compact",
     "encoder": "reference.encoder",
     "cheng2020": "reference.cheng2020",
+}
+OWN = {  # options that some have, as fields of their Config
+    "embeddings": ("text",),
+    "start": ("text", "cheng2020"),
+    "taught": ("text",),
+    "model": ("teacher",),
+    "wordnet": ("teacher",),
+    "structure": ("reference",),
 }
 COUNTED = ("trigram", "huffman")  # nothing is computed on a device
 
@@ -44,8 +53,11 @@ def add(kinds: Any) -> None:
         "--structure", type=float, metavar="S", help="share of MS-SSIM in what reference is trained for, 0 to 1"
     )
     command.add_argument(
-        "--start", type=Path, metavar="FILE", help="weights that cheng2020 begins with: see Config.start"
+        "--start", type=Path, metavar="FILE", help="what text or cheng2020 begins with: see Config.start"
     )
+    command.add_argument("--model", type=Path, metavar="DIR", help="language model that teacher begins with")
+    command.add_argument("--wordnet", type=Path, metavar="DIR", help="WordNet's dict, whose words teacher adds")
+    command.add_argument("--taught", type=Path, metavar="DIR", help="what a teacher expects, for text to learn from")
     command.set_defaults(run=run)
 
 
@@ -72,14 +84,12 @@ def run(options: argparse.Namespace, speech: Speech) -> None:
         elif options.what == "masks":
             module.train(options.data, options.output, device=device)
         else:
-            chosen = {name: getattr(options, name) for name in ("minutes", "embeddings", "structure", "start")}
+            chosen = {"minutes": options.minutes} | {name: getattr(options, name) for name in OWN}
             chosen = {name: value for name, value in chosen.items() if value is not None}
-            try:
-                config = module.Config(**chosen)
-            except TypeError as error:
-                raise SedicError(
-                    "--embeddings is for text, --structure for reference and --start for cheng2020 only; leave it out."
-                ) from error
+            for name in chosen:
+                if options.what not in OWN.get(name, TRAININGS):
+                    raise SedicError(f"--{name} is for {' and '.join(OWN[name])}, not {options.what}; leave it out.")
+            config = module.Config(**chosen)
             module.train(options.data, options.output, config, device)
     except FileNotFoundError as error:
         raise SedicError(f"{error}; --data takes the folder that training reads.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -23,11 +24,14 @@ def data() -> bytes:
     return FILE.read_bytes()
 
 
-def test_a_reader_written_from_the_page_finds_the_same_words_and_masks(data: bytes) -> None:
+@pytest.mark.parametrize("coder", [0, 2])
+def test_a_reader_written_from_the_page_finds_the_same_words_and_masks(data: bytes, coder: int) -> None:
+    data = dataclasses.replace(SedicFile.from_bytes(data), text_coder=coder).to_bytes()
     fields, (_, overall, *objects) = payloads(data)
     wanted = SedicFile.from_bytes(data)
     assert (fields["width"], fields["height"], fields["quality"]) == (wanted.width, wanted.height, wanted.quality)
-    words, masks = Words(), Masks(fields["width"], fields["height"])
+    assert fields["text"] == coder
+    words, masks = Words(coder), Masks(fields["width"], fields["height"])
     assert words.text(Stream(overall), 0) == wanted.semantics.overall
     assert len(objects) == fields["objects"] == len(wanted.semantics.objects)
     for payload, expected in zip(objects, wanted.semantics.objects, strict=True):

@@ -12,14 +12,17 @@ import pytest
 import torch
 
 from sedic.bitstream.text import lstm
+from sedic.bitstream.text.cache import Cache, _unit
 from sedic.bitstream.text.confidence import Confidence
-from sedic.bitstream.text.network import piece_model
+from sedic.bitstream.text.distilled import DistilledCoder
+from sedic.bitstream.text.network import NetworkCoder, piece_model
 from sedic.bitstream.text.pieces import CODE_POINT, END, Pieces
 from sedic.bitstream.text.repetition import Repetition
 from sedic.models.processor import lacking
 from sedic.training.text.network import Predictor
 from sedic.training.text.quantise import quantised
 
+TABLES = NetworkCoder.table, DistilledCoder.table
 PIECES = (2, 300, 4000, 77, 8191, 0, 4, 900)
 
 
@@ -44,7 +47,7 @@ def test_integers_give_the_probabilities_of_the_trained_network(pair):
     worst = 0.0
     for number, row in zip(pieces.tolist(), wanted, strict=True):
         state = network.read(state, number)
-        odds = np.exp(network.logits(state) / (1 << lstm.LOGIT_BITS))
+        odds = np.exp(network.expect(state).logits / (1 << lstm.LOGIT_BITS))
         worst = max(worst, float((row * np.log2(row / (odds / odds.sum()))).sum()))
     assert worst < 0.02  # bits a piece that rounding to integers costs
 
@@ -68,8 +71,9 @@ def test_activations_stay_within_what_products_hold(pair):
     assert np.abs(state.output).max() <= 1 << lstm.OUTPUT_BITS
 
 
-def test_counts_are_bounded_whatever_the_logits():
-    exponential = piece_model().exponential
+@pytest.mark.parametrize("table", TABLES)
+def test_counts_are_bounded_whatever_the_logits(table):
+    exponential = piece_model(table).exponential
     for logits in (np.zeros(8192, np.int64), np.arange(8192) * 100, np.eye(1, 8192, dtype=np.int64)[0] * 1_000_000):
         confidence = Confidence(exponential)
         for piece in (0, 5, 8191, 0):
@@ -84,13 +88,13 @@ def test_a_file_of_surprises_softens_what_is_expected_and_one_without_sharpens_i
     logits[7] = 2000  # odds of e⁸
 
     def likelihood(came: int) -> float:
-        confidence = Confidence(piece_model().exponential)
+        confidence = Confidence(piece_model(TABLES[0]).exponential)
         for _ in range(20):
             counts = confidence.counts(logits)
             confidence.learn(came)
         return counts[7] / counts.sum()
 
-    untaught = Confidence(piece_model().exponential).counts(logits)
+    untaught = Confidence(piece_model(TABLES[0]).exponential).counts(logits)
     assert likelihood(9) < untaught[7] / untaught.sum() < likelihood(7)
 
 
@@ -112,34 +116,74 @@ def test_what_continued_a_word_is_expected_again():
     assert counts.sum() < 2 * 1000 * 1024
 
 
+def test_names_repeat_what_occurred_more_eagerly():
+    repetition = Repetition(np.zeros(1024, bool))
+    repetition.learn(600)
+    usual, eager = (np.full(1024, 1000) for _ in range(2))
+    repetition.favour(usual)
+    repetition.favour(eager, eager=True)
+    assert eager[600] > 5 * usual[600]
+    assert eager.sum() < 2.4 * 1000 * 1024
+
+
+def test_what_came_in_a_like_state_is_expected_again():
+    cache = Cache(piece_model(TABLES[1]).exponential)
+    chance = np.random.default_rng(0)
+    states = chance.integers(-255, 256, (3, 192))
+    for state, piece in zip(states, (700, 800, 3), strict=True):
+        cache.learn(state, piece)
+    for state, expected in ((states[0] // 2, 700), (states[1], 800)):
+        counts = np.full(1024, 1 << 27)
+        cache.favour(counts, state)
+        assert counts[expected] - (1 << 27) > 0.99 * (1 << 35)  # a quarter of all
+        assert counts.sum() <= 1.25 * (1 << 37)
+    counts = np.full(1024, 1 << 27)
+    cache.favour(counts, -states[0])
+    assert counts.sum() < 1.001 * (1 << 37)  # nothing is like it
+    cache.favour(counts, np.zeros(192, np.int64))  # nor is there anything to be like
+    counts = np.full(1024, 1 << 27)
+    cache.favour(counts, states[2])
+    assert counts[3] == 1 << 27  # no word
+
+
+def test_a_cache_adds_up_exactly_for_the_largest_numbers():
+    cache = Cache(piece_model(TABLES[1]).exponential)
+    for flat in (np.full(192, 255), np.eye(1, 192, dtype=np.int64)[0] * 255):
+        unit = _unit(flat)
+        assert np.abs(unit).max() <= 1 << 10
+        assert (unit * unit).sum() < 1 << 24
+        cache.learn(flat, 700)
+
+
 SCRIPT = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 from sedic.bitstream.text.confidence import Confidence
 from sedic.bitstream.text.network import piece_model
-network, digest = piece_model().network, hashlib.sha256()
+network, digest = piece_model(sys.argv[3]).network, hashlib.sha256()
 state = network.start()
 for piece in map(int, sys.argv[2].split(",")):
     state = network.read(state, piece)
-    digest.update(network.logits(state).tobytes())
+    digest.update(network.expect(state).logits.tobytes())
 print(digest.hexdigest())
 """
 
 
+@pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("kernels", ["", "Haswell", "SkylakeX", "Zen"])
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_every_matrix_kernel_and_thread_count_computes_the_same(kernels, threads):
+def test_every_matrix_kernel_and_thread_count_computes_the_same(table, kernels, threads):
     if missing := lacking({"OPENBLAS_CORETYPE": kernels}):
         pytest.skip(f"this processor has no {missing}")
     digest = hashlib.sha256()
-    network = piece_model().network
+    network = piece_model(table).network
     state = network.start()
     for number in PIECES:
         state = network.read(state, number)
-        digest.update(network.logits(state).tobytes())
+        digest.update(network.expect(state).logits.tobytes())
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS")}
     environment |= {"OPENBLAS_NUM_THREADS": threads} | ({"OPENBLAS_CORETYPE": kernels} if kernels else {})
-    command = [sys.executable, "-c", SCRIPT, os.getcwd(), ",".join(map(str, PIECES))]
+    command = [sys.executable, "-c", SCRIPT, os.getcwd(), ",".join(map(str, PIECES)), table]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == digest.hexdigest()
 

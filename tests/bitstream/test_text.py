@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import sedic.bitstream.coder
 from sedic.bitstream.coder import BitstreamError, Decoder, Encoder
 from sedic.bitstream.text import CODERS, DETAIL, MOST_CHARACTERS, NAME, OVERALL
-from sedic.bitstream.text.network import MOST_READ, READ_WORK
+from sedic.bitstream.text.network import MOST_READ
 from sedic.bitstream.text.tokens import split_tokens
 from sedic.bitstream.text.trigram import CODE_POINT, word_model
 
@@ -140,15 +140,16 @@ def test_counts_stay_in_the_coders_range_whatever_the_history():
         assert 0 < counts.sum() < 1 << 38
 
 
-def test_endless_words_cost_the_network_a_bounded_work():
+@pytest.mark.parametrize("name", ["network", "distilled"])
+def test_endless_words_cost_the_network_a_bounded_work(name):
     encoder = Encoder()
-    coder = new_coder("network")
+    coder = new_coder(name)
     for _ in range(3):
         coder.write(encoder, "ab, " * 1024, DETAIL)
-    assert encoder.work < READ_WORK * MOST_READ + 30 * 3 * 1024 * 3  # three pieces a word, two symbols a piece
+    assert encoder.work < coder.read_work * MOST_READ + 30 * 3 * 1024 * 3  # three pieces a word, two symbols a piece
 
 
-@pytest.mark.parametrize(("table", "most"), [("text1", 1.5e6), ("text2", 4e6), ("text3", 2e3)])
+@pytest.mark.parametrize(("table", "most"), [("text0", 5e6), ("text1", 1.5e6), ("text2", 4e6), ("text3", 2e3)])
 def test_tables_are_small(table, most):
     assert (Path(sedic.bitstream.coder.__file__).parent / "tables" / f"{table}.npz").stat().st_size <= most
 
@@ -158,6 +159,7 @@ def test_tables_are_small(table, most):
     [
         ("trigram", 190),  # an unpruned four-gram with Kneser–Ney smoothing: 202 bytes; zlib: 436
         ("network", 165),
+        ("distilled", 150),
     ],
 )
 def test_kodak_descriptions_cost_little(shared_data, name, most):

@@ -20,7 +20,7 @@ from sedic.training.masks import network as masks
 from sedic.training.masks import tree as mask_tree
 from sedic.training.text import byte_pairs, huffman, trigram
 from sedic.training.text import network as text
-from sedic.training.text.descriptions import Documents, Line, leading_name
+from sedic.training.text.descriptions import Documents, Line, leading_name, read_imagined
 
 
 @pytest.fixture
@@ -67,17 +67,18 @@ def test_a_small_network_is_trained_resumed_and_expects_what_followed(descriptio
     """Whether a processor has it, and whether this PyTorch has a recurrent kernel for it, are two things."""
     if says_it_has_bfloat16:
         monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(text, "read_imagined", list)  # else it would learn those instead
     config = text.Config(minutes=0.05, pieces=128, embedding=64, hidden=64, texts=2, length=8, rate=2e-2)
     text.train(descriptions, descriptions / "run", config)
-    first = (descriptions / "run" / "text2.npz").read_bytes()
+    first = (descriptions / "run" / "text.npz").read_bytes()
     text.train(descriptions, descriptions / "run", config)  # the budget is spent: nothing changes
-    assert (descriptions / "run" / "text2.npz").read_bytes() == first
-    with np.load(descriptions / "run" / "text2.npz", allow_pickle=False) as table:
+    assert (descriptions / "run" / "text.npz").read_bytes() == first
+    with np.load(descriptions / "run" / "text.npz", allow_pickle=False) as table:
         model = PieceModel(dict(table))
     state = model.network.start()
     for piece in [2 + OVERALL, *model.pieces.cut("a"), *model.pieces.cut("red")]:
         state = model.network.read(state, piece)
-    assert int(model.network.logits(state).argmax()) == model.pieces.cut("barn")[0]
+    assert int(model.network.expect(state).logits.argmax()) == model.pieces.cut("barn")[0]
 
 
 def test_merges_join_the_commonest_pairs_first():
@@ -99,6 +100,17 @@ def test_documents_follow_the_order_of_a_file():
             assert all(after == DETAIL for before, after in pairwise(order) if before == NAME)
             assert order[-1] != NAME
     assert kinds == {OVERALL, DETAIL, NAME}
+
+
+def test_imagined_descriptions_are_as_a_file_has_them_and_a_pass_takes_each_twice():
+    imagined = read_imagined()
+    assert len(imagined) > 700
+    for document in imagined:
+        kinds = [text.kind for text in document]
+        assert kinds == [OVERALL, *[NAME, DETAIL] * (len(kinds) // 2)]
+        assert len(kinds) <= 7
+    assert len({tuple(document[0].words) for document in imagined}) == len(imagined)
+    assert sorted(map(id, Documents([], imagined[:3]).shuffled(1))) == sorted(map(id, 2 * imagined[:3]))
 
 
 def stripes(folder: Path) -> None:

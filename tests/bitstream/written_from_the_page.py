@@ -6,6 +6,7 @@ neighbours, to which the page points. Slow and plain on purpose; what it refuses
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from itertools import product
@@ -70,7 +71,9 @@ def payloads(data: bytes) -> tuple[dict[str, int], list[bytes]]:
     height, at = number(data, at)
     codec, quality, counts = data[at : at + 3]
     at += 3 + (4 if codec & 32 else 1 if codec & 128 else 0) + 1
-    fields = dict(width=width, height=height, codec=codec & 31, quality=quality, objects=counts & 7)
+    fields = dict(
+        width=width, height=height, codec=codec & 31, quality=quality, objects=counts & 7, text=counts >> 3 & 3
+    )
     found = []
     while at < len(data):
         length, at = number(data, at)
@@ -89,10 +92,10 @@ def times(weights: Any, values: Any) -> Any:
 
 
 class Words:
-    """Text coder 2."""
+    """Text coders 2 and 0."""
 
-    def __init__(self) -> None:
-        table = dict(np.load(PACKAGE / "bitstream/tables/text2.npz"))
+    def __init__(self, coder: int) -> None:
+        table = dict(np.load(PACKAGE / f"bitstream/tables/text{coder}.npz"))
         letters = string.ascii_lowercase
         self.pieces = [""] * 5 + [*table["characters"].tobytes().decode(), *letters, *("##" + c for c in letters + "'")]
         for a, b in table["merges"]:
@@ -100,10 +103,12 @@ class Words:
         whole = {name: value.astype(np.int64) for name, value in table.items() if name not in ("characters", "merges")}
         weights = {name: whole[name].astype(np.float64) for name in ("embedding", "input", "recurrent", "projection")}
         self.t: Any = whole | weights
-        self.cell = self.output = np.zeros(512, np.int64)
+        self.cell = self.output = np.zeros(self.t["recurrent"].shape[1], np.int64)
         self.read, self.soft, self.last, self.parts = 0, 2**15, 0, None
         self.seen: list[int] = []
         self.behind: dict[tuple[bool, int], list[int]] = {}
+        self.coder, self.kind = coder, 0
+        self.kept: list[tuple[Any, int]] = []
 
     def inside(self, piece: int) -> bool:
         return self.pieces[piece].startswith("##") and len(self.pieces[piece]) > 2
@@ -117,6 +122,8 @@ class Words:
             a, b = int(self.parts[0][p]), int(self.parts[1][p])
             learnt = 2**16 * b // max(1, a + b)
             self.soft = learnt + (2**15 - learnt) // 50
+            if p >= 5:
+                self.kept.append((self.unit, p))
         e = times(t["input"], t["embedding"][p]) * t["embedding_scale"][p] >> 6
         recurrent = rounded(times(t["recurrent"], self.output) * t["recurrent_scale"], 17)
         gates = rounded(e * t["input_scale"], 24) + recurrent + t["gate_bias"]
@@ -135,24 +142,30 @@ class Words:
     def expected(self) -> Any:
         t = self.t
         projected = rounded(times(t["projection"], self.output) * t["projection_scale"], 22) + t["projection_bias"]
-        logits = (
-            rounded(times(t["embedding"], np.clip(projected, -255, 255)) * t["embedding_scale"], 17) + t["logit_bias"]
-        )
+        projected = np.clip(projected, -255, 255)
+        self.unit = (projected << 10) // max(1, math.isqrt(int(projected @ projected)))
+        logits = rounded(times(t["embedding"], projected) * t["embedding_scale"], 17) + t["logit_bias"]
         d, last = logits.max() - logits, len(t["exponential"]) - 1
         sharp, soft = (t["exponential"][np.minimum(x, last)] for x in (d, d * 4 // 5))
         self.next_parts = [x * ((w << 44) // int(x.sum())) for x, w in ((sharp, 2**16 - self.soft), (soft, self.soft))]
         counts = np.maximum(sum(self.next_parts) >> 24, 1)
         total = int(counts.sum())
+        a, b, c = (2, 20, 5) if self.coder == 0 and self.kind == 2 else (10, 40, 20)
         for piece in self.seen:
-            counts[piece] += total // (10 * (len(self.seen) + 40))
-        for inside, n, m in ((True, 2, 3), (False, 1, 20)):
+            counts[piece] += total // (a * (len(self.seen) + b))
+        for inside, n, m in ((True, 2, 3), (False, 1, c)):
             followers = self.behind.get((inside, self.last), [])
             for piece in followers:
                 counts[piece] += n * total // (m * len(followers))
+        if self.coder == 0 and self.kept:
+            behind = [max(2**20 - int(u @ self.unit), 0) * 2560 >> 20 for u, _ in self.kept]
+            shares, total = [int(t["exponential"][min(d, last)]) for d in behind], int(counts.sum())
+            for share, (_, piece) in zip(shares, self.kept, strict=True):
+                counts[piece] += (total >> 2) * share // max(sum(shares), 2**24)
         return counts
 
     def text(self, stream: Stream, kind: int) -> str:
-        self.parts = None
+        self.parts, self.kind = None, kind
         self.advance(2 + kind)
         text, before, capitals = "", "", 0
         while True:

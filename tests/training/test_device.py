@@ -74,7 +74,7 @@ def test_the_encoders_network_trains_there_and_is_stored_here(apart, data, tmp_p
 def test_the_words_network_trains_there_and_its_integers_are_made_here(apart, data, tmp_path):
     config = text.Config(minutes=ONE_STEP, pieces=128, embedding=16, hidden=16, texts=2, length=8)
     text.train(data, tmp_path, config, Device(THERE))
-    assert (tmp_path / "text2.npz").is_file()
+    assert (tmp_path / "text.npz").is_file()
 
 
 def test_the_masks_networks_train_there_and_their_integers_are_made_here(apart, data, tmp_path):

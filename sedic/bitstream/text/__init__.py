@@ -44,6 +44,11 @@ class TextCoder(Protocol):
 CODERS = Coders(
     "text",
     __name__,
-    {1: ("trigram", "TrigramCoder"), 2: ("network", "NetworkCoder"), 3: ("huffman", "HuffmanCoder")},
-    default=2,
+    {
+        0: ("distilled", "DistilledCoder"),
+        1: ("trigram", "TrigramCoder"),
+        2: ("network", "NetworkCoder"),
+        3: ("huffman", "HuffmanCoder"),
+    },
+    default=0,
 )

@@ -34,6 +34,14 @@ class State:
     output: np.ndarray
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What comes next: ``projected``, (E,) int64 in 2⁻⁵, and ``logits``, (V,) int64, logarithms of odds in 2⁻⁸."""
+
+    projected: np.ndarray
+    logits: np.ndarray
+
+
 class Network:
     """The weights of a table, and the two things that are done with them."""
 
@@ -74,19 +82,21 @@ class Network:
         output = shown * self._tanh[_argument(cell >> (CELL_BITS - GATE_BITS))]
         return State(cell, _rounded(output, 2 * CELL_BITS - OUTPUT_BITS))
 
-    def logits(self, state: State) -> np.ndarray:
-        """What speaks for each piece to come next: (V,) int64, logarithms of odds in 2⁻⁸."""
-        return self._logits(state.output)
+    def expect(self, state: State) -> Expected:
+        """What may come next."""
+        return Expected(*self._expect(state.output))
 
-    def logits_of(self, states: Sequence[State]) -> np.ndarray:
-        """:meth:`logits` of n states, (n, V), in a fifth of the time."""
-        return np.ascontiguousarray(self._logits(np.stack([state.output for state in states], axis=1)).T)
+    def expect_all(self, states: Sequence[State]) -> list[Expected]:
+        """:meth:`expect` of several states, in a fifth of the time."""
+        found = self._expect(np.stack([state.output for state in states], axis=1))
+        return [Expected(*both) for both in zip(*(np.ascontiguousarray(values.T) for values in found), strict=True)]
 
-    def _logits(self, outputs: np.ndarray) -> np.ndarray:
+    def _expect(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         projected = self._apply("projection", outputs, OUTPUT_BITS, PROJECTED_BITS)
         projected += _beside(self._projection_bias, outputs)
         projected = np.clip(projected, -PROJECTED_LIMIT, PROJECTED_LIMIT)
-        return self._apply("embedding", projected, PROJECTED_BITS, LOGIT_BITS) + _beside(self._logit_bias, outputs)
+        logits = self._apply("embedding", projected, PROJECTED_BITS, LOGIT_BITS)
+        return projected, logits + _beside(self._logit_bias, outputs)
 
     def _apply(self, name: str, activations: np.ndarray, bits: int, kept: int) -> np.ndarray:
         product = _product(self._weights[name], activations.astype(np.float32))

@@ -23,14 +23,13 @@ from ..coder import BitstreamError, Decoder, Encoder, load_table
 from . import MOST_CHARACTERS
 from .confidence import Confidence
 from .looks import Looks
-from .lstm import Network, State
+from .lstm import Expected, Network, State
 from .pieces import CODE_POINT, END, Pieces
 from .repetition import Repetition
 from .tokens import DAMAGED, LOWER, is_word, join_token, refuse, split_tokens
 
 FIRST_KIND = 2  # the pieces that announce OVERALL, DETAIL and NAME
 MOST_READ = 400  # pieces of a file that the network reads, so that a short file of endless words keeps nobody busy
-READ_WORK = 700  # microseconds, see `Encoder.spend`
 
 
 class PieceModel:
@@ -43,24 +42,32 @@ class PieceModel:
         self.looks = Looks(table)
 
 
-@lru_cache(maxsize=1)
-def piece_model() -> PieceModel:
-    """The model that ships with the package."""
-    return PieceModel(load_table("text2"))
+@lru_cache(maxsize=2)
+def piece_model(table: str) -> PieceModel:
+    """The model of a table that ships with the package."""
+    return PieceModel(load_table(table))
 
 
 class NetworkCoder:
-    """Writes or reads the texts of one file in turn."""
+    """Writes or reads the texts of one file in turn.
+
+    Attributes:
+        table: the name of the trained table.
+        read_work: microseconds in which its network reads a piece, see :meth:`..coder.Encoder.spend`.
+    """
+
+    table = "text2"
+    read_work = 700
 
     def __init__(self) -> None:
-        self._model = piece_model()
+        self._model = piece_model(self.table)
         self._state = self._model.network.start()
         self._confidence = Confidence(self._model.exponential)
         self._read = 0
         self._repetition = Repetition(self._model.pieces.inside)
+        self._expected: Expected | None = None
         self._counts: np.ndarray | None = None
-        self._ahead: list[tuple[State, np.ndarray]] = []  # states behind pieces to come, and their logits
-        self._logits: np.ndarray | None = None
+        self._ahead: list[tuple[State, Expected]] = []  # states behind pieces to come, and what is expected there
 
     def write(self, encoder: Encoder, text: str, kind: int) -> None:
         """Writes one text of kind ``OVERALL``, ``DETAIL`` or ``NAME``.
@@ -129,27 +136,35 @@ class NetworkCoder:
             state = self._model.network.read(state, piece)
             states.append(state)
         if states:
-            self._ahead = list(zip(states, self._model.network.logits_of(states), strict=True))
+            self._ahead = list(zip(states, self._model.network.expect_all(states), strict=True))
 
     def _advance(self, coder: Encoder | Decoder, piece: int) -> None:
         """Lets the network read a piece; behind the first ``MOST_READ`` of a file it keeps the counts it had."""
         if self._read == MOST_READ:
             return
-        coder.spend(READ_WORK)
+        coder.spend(self.read_work)
         self._read += 1
-        if self._counts is not None:  # it was coded: what announces a text is not
-            self._confidence.learn(piece)
-        if self._ahead:
-            self._state, self._logits = self._ahead.pop(0)
-        else:
-            self._state, self._logits = self._model.network.read(self._state, piece), None
+        self._learn(piece)
         self._counts = None
-        self._repetition.learn(piece)
+        if self._ahead:
+            self._state, self._expected = self._ahead.pop(0)
+        else:
+            self._state, self._expected = self._model.network.read(self._state, piece), None
 
     def _next(self) -> np.ndarray:
         """Counts of the piece that comes next."""
         if self._counts is None:
-            logits = self._model.network.logits(self._state) if self._logits is None else self._logits
-            self._counts = self._confidence.counts(logits)
-            self._repetition.favour(self._counts)
+            self._expected = self._expected or self._model.network.expect(self._state)
+            self._counts = self._confidence.counts(self._expected.logits)
+            self._favour(self._counts, self._expected)
         return self._counts
+
+    def _learn(self, piece: int) -> None:
+        """Learns from the file itself: a piece came."""
+        if self._counts is not None:  # it was coded: what announces a text is not
+            self._confidence.learn(piece)
+        self._repetition.learn(piece)
+
+    def _favour(self, counts: np.ndarray, expected: Expected) -> None:
+        """Adds to counts, in place, for what was learnt."""
+        self._repetition.favour(counts)

@@ -6,6 +6,7 @@ import numpy as np
 
 FIRST_SEEN = 256  # pieces below are letters and the commonest words: having occurred says nothing
 FIRST_FOLLOWED = 5  # pieces below are no words
+USUAL, EAGER = (10, 40, 20), (2, 20, 5)  # of what occurred, of how few, of what followed: the smaller, the likelier
 
 
 class Repetition:
@@ -31,16 +32,17 @@ class Repetition:
             _add(behind.setdefault(self._last, []), piece)
         self._last = piece
 
-    def favour(self, counts: np.ndarray) -> None:
-        """Adds to counts, (V,) int64, in place, at most four fifths of their sum.
+    def favour(self, counts: np.ndarray, eager: bool = False) -> None:
+        """Adds to counts, (V,) int64, in place, at most four fifths of their sum; 1.4 times it where ``eager``.
 
         A rare word that occurred is recognised by its first pieces: what continued it then is given two thirds.
         """
         total = int(counts.sum())
-        counts[self._seen] += total // (10 * (len(self._seen) + 40))
+        seen, few, followed_by = EAGER if eager else USUAL
+        counts[self._seen] += total // (seen * (len(self._seen) + few))
         continued, followed = self._continued.get(self._last, []), self._followed.get(self._last, [])
         counts[continued] += 2 * total // (3 * max(1, len(continued)))
-        counts[followed] += total // (20 * max(1, len(followed)))
+        counts[followed] += total // (followed_by * max(1, len(followed)))
 
 
 def _add(pieces: list[int], piece: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -24,13 +25,14 @@ PHRASE_ENDS = frozenset(_ENDS.split())
 ARTICLES = ("a", "an", "the")
 # How often a pass over the data takes a line of a source: dense descriptions are nearest to what a file holds.
 PASSES = {
-    OBJECTS: 2.0,
+    OBJECTS: 2.5,
     **dict.fromkeys(("comprecap-GPT-4o", "iiw-human", "dpg-bench", "docci-human"), 2.0),
     "image-textualization": 1.5,
     "comprecap-LLava-Next-34B": 0.8,
     **dict.fromkeys(("vbench-gpt", "vbench-wan", "iiw-p5b", "sepo-amber", "text2img-short", "partiprompts"), 1.0),
 }
-OTHER_PASSES = {"chair": 0.45, "coco": 0.45}  # by how the source's name begins; 0.8 for all others
+OTHER_PASSES = {"chair": 0.1, "coco": 0.3}  # by how the source's name begins; 0.8 for all others
+IMAGINED = Path(__file__).with_name("imagined.jsonl")
 MOST_NAME_WORDS = 4
 DROPPED = ("a", "an", "the", "is", "are")  # by terse writers
 DROPPING = (0.0, 0.0, 0.0, 0.6, 0.95)  # how likely each is dropped, one of these for a document
@@ -90,6 +92,18 @@ class Text:
     words: list[str]
 
 
+def read_imagined(path: Path = IMAGINED) -> list[list[Text]]:
+    """Words of photographs that a large language model imagined, as it would describe such: what files hold today."""
+    documents = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        texts = [(OVERALL, row["overall"])]
+        for one in row["objects"]:
+            texts += [(NAME, one["name"]), (DETAIL, one["detail"])]
+        documents.append([Text(kind, [word for word, _, _ in split_tokens(text)]) for kind, text in texts])
+    return documents
+
+
 class Documents:
     """Texts in the order of a file: one overall text, then names and details of the same picture.
 
@@ -98,7 +112,9 @@ class Documents:
     picture follow each other. Two documents in five are made terse, since who may use thirty words leaves articles out.
     """
 
-    def __init__(self, lines: list[Line]) -> None:
+    def __init__(self, lines: list[Line], ready: Sequence[list[Text]] = ()) -> None:
+        """Takes lines, and documents that are ready, each of which a pass takes twice."""
+        self._ready = ready
         self._pictures: dict[str, list[Line]] = defaultdict(list)
         for line in lines:
             self._pictures[line.picture].append(line)
@@ -107,6 +123,7 @@ class Documents:
         """One pass over the data in a random order."""
         chance = random.Random(seed)
         documents = [document for picture in sorted(self._pictures) for document in self._of(picture, chance)]
+        documents += [*self._ready, *self._ready]
         chance.shuffle(documents)
         return documents
 
@@ -125,7 +142,7 @@ class Documents:
             if others and chance.random() < 0.25:
                 document.append(Text(DETAIL, _terse(others.pop(), chance, 0.3)))
             dropping = chance.choice(DROPPING)
-            yield [replace(text, words=_without(text.words, chance, dropping)) for text in document]
+            yield [replace(text, words=without(text.words, chance, dropping)) for text in document]
 
 
 def _repetitions(source: str, chance: random.Random) -> int:
@@ -163,7 +180,7 @@ def _terse(tokens: Tokens, chance: random.Random, often: float) -> list[str]:
     return words[1:] if len(words) > 2 and words[0] in ARTICLES and chance.random() < often else words
 
 
-def _without(words: list[str], chance: random.Random, dropping: float) -> list[str]:
+def without(words: list[str], chance: random.Random, dropping: float) -> list[str]:
     return [word for word in words if word not in DROPPED or chance.random() >= dropping]
 
 

@@ -1,8 +1,10 @@
-"""Trains text coder 2: pieces of words, and the recurrent network that predicts them.
+"""Trains text coders 2 and 0: pieces of words, and the recurrent network that predicts them.
 
 ``sedic train text --data DATA -o RUN`` with DATA the folder that holds ``text/``; resumes a run found in RUN, and
-writes RUN/text2.npz. Embeddings may start from those of a pretrained sentence encoder (``Config.embeddings``), which
-know rare words from far more text than there is here.
+writes RUN/text.npz. The network may begin as that of a table (``Config.start``), and learn what a far larger one
+expects of the same texts and of others (``Config.taught``, see :mod:`.teacher`): so coder 0 came out of coder 2.
+Embeddings may start from those of a pretrained sentence encoder (``Config.embeddings``), which know rare words from far
+more text than there is here: so coder 2 began.
 """
 
 from __future__ import annotations
@@ -23,31 +25,38 @@ from ...bitstream.text import DETAIL, OVERALL
 from ...bitstream.text.network import FIRST_KIND
 from ...bitstream.text.pieces import END, FIRST_CHARACTER, INSIDE, Pieces
 from ...bitstream.text.tokens import is_word, split_tokens
+from ...errors import SedicError
 from ...models.precision import autocast
 from ..device import CPU, Device
 from ..loop import Run
+from . import expectations
 from .byte_pairs import learn_merges
-from .descriptions import OBJECTS, Documents, Line, Text, read_held_out, read_lines
-from .quantise import quantised
+from .descriptions import OBJECTS, Documents, Line, Text, read_held_out, read_imagined, read_lines
+from .expectations import Expectations
+from .quantise import dequantised, quantised
 from .surface import surface
 from .trigram import WEIGHTS
 
 RARE = 8  # other characters that count no more often are written as code points
 VALIDATED = 500  # held-out lines
+UNHEARD = 0.3  # what new cells are heard with, as a share of usual weights
+TRUST = 0.7  # in the teacher, the rest in what came
 
 
 @dataclass
 class Config:
-    """The shipped table was made with these values."""
+    """The shipped table of coder 0 was made with these values, ``start`` and ``taught``, but for what its card says."""
 
-    minutes: float = 78
+    minutes: float = 66
     pieces: int = 8192
     embedding: int = 192
-    hidden: int = 512
+    hidden: int = 768
     texts: int = 48  # side by side in a batch
     length: int = 64  # pieces between updates; the network's state lives on
-    rate: float = 3.5e-3
-    dropout: float = 0.25
+    rate: float = 2e-3
+    dropout: float = 0.12
+    start: Path | None = None  # a table, with as long embeddings, whose pieces and network this one begins with
+    taught: Path | None = None  # folder of a teacher's expectations, which five sixths of the texts are then taken from
     embeddings: Path | None = None  # folder with a BERT's vocab.txt and model.safetensors
     seed: int = 0
 
@@ -73,7 +82,7 @@ class Predictor(nn.Module):
 
 
 def train(data: Path, out: Path, config: Config, device: Device = CPU) -> None:
-    """Trains, or resumes, in ``out``, and writes ``text2.npz`` there.
+    """Trains, or resumes, in ``out``, and writes ``text.npz`` there.
 
     Args:
         data: the folder with ``text/``.
@@ -83,35 +92,48 @@ def train(data: Path, out: Path, config: Config, device: Device = CPU) -> None:
     """
     torch.manual_seed(config.seed)
     lines = read_lines(data)
-    vocabulary = learn_vocabulary(lines, config.pieces)
+    begun = None if config.start is None else dict(np.load(config.start, allow_pickle=False))
+    vocabulary = begun or learn_vocabulary(lines, config.pieces)
+    vocabulary = {name: vocabulary[name] for name in ("characters", "merges")}
     pieces = Pieces(vocabulary["characters"].tobytes().decode(), vocabulary["merges"])
     model = Predictor(len(pieces.texts), config.embedding, config.hidden, config.dropout)
-    documents = Documents(lines)
-    start(model, pieces, documents, config.embeddings)
+    documents = Documents(lines, read_imagined())
+    if begun is None:
+        start(model, pieces, documents, config.embeddings)
+    else:
+        grow(model, begun)
     run = Run(out, model, config.minutes, config.rate, weight_decay=0.01, clip=0.5, device=device)
-    batches = stream(documents, pieces, config, first_pass=run.step)
+    taught = 0 if config.taught is None else config.texts * 5 // 6
+    batches = stream(documents, pieces, config.texts - taught, config, first_pass=run.step)
+    expected = config.taught and expectations.stream(
+        config.taught, taught, config.length, len(pieces.texts), config.seed + run.step
+    )
     state: Any = None
 
     def losses() -> dict[str, Tensor]:
         nonlocal state
-        block = device.batch(next(batches))
+        block, lessons = next(batches), next(expected) if expected else None
+        if lessons is not None:
+            block = torch.cat([block, torch.from_numpy(lessons.pieces)], 1)
+        block = device.batch(block)
         with autocast("lstm", "matmul", device=block.device):
             logits, state = model(block[:-1], state)
         state = tuple(part.detach() for part in state)
-        return {"nats": _nats(logits, block[1:])}
+        told = nats(logits[:, : config.texts - taught], block[1:, : config.texts - taught])
+        if lessons is None:
+            return {"nats": told}
+        lesson = _taught(logits[:, -taught:], block[1:, -taught:], lessons.rows(slice(1, None)), device)
+        return {"nats": told / 6, "taught": lesson * 5 / 6}
 
-    held_out = [
-        torch.tensor(numbered([Text(DETAIL if source == OBJECTS else OVERALL, words)], pieces))
-        for words, source in ((_words(text), source) for text, source in read_held_out(data)[:VALIDATED])
-    ]
+    texts = held_out(data, pieces)
 
     @torch.no_grad()
     def validate(average: Any) -> dict[str, float]:
         total = torch.zeros(2)
-        for text in map(device.batch, held_out):
+        for text in map(device.batch, map(torch.tensor, texts)):
             with autocast("lstm", "matmul", device=text.device):
                 logits, _ = average(text[:-1, None])
-            total += torch.tensor([_nats(logits, text[1:, None]).item() * (len(text) - 1), len(text) - 1])
+            total += torch.tensor([nats(logits, text[1:, None]).item() * (len(text) - 1), len(text) - 1])
         return {"held_out_bits": (total[0] / total[1] / np.log(2)).item()}
 
     run.train(losses, validate)
@@ -121,7 +143,7 @@ def train(data: Path, out: Path, config: Config, device: Device = CPU) -> None:
         len(pieces.texts),
     )
     table: dict[str, Any] = vocabulary | looks | quantised(device.home(run.average).state_dict())
-    np.savez_compressed(out / "text2.npz", **table)
+    np.savez(out / "text.npz", **table)  # of its weights little would be saved, and to unpack them takes 40 ms
 
 
 def learn_vocabulary(lines: list[Line], size: int) -> dict[str, np.ndarray]:
@@ -154,12 +176,18 @@ def numbered(document: Sequence[Text], pieces: Pieces) -> list[int]:
     return result
 
 
-def stream(documents: Documents, pieces: Pieces, config: Config, first_pass: int = 0) -> Iterator[Tensor]:
+def held_out(data: Path, pieces: Pieces) -> list[list[int]]:
+    """Held-out lines as the coder sees them."""
+    texts = ((_words(text), source) for text, source in read_held_out(data)[:VALIDATED])
+    return [numbered([Text(DETAIL if source == OBJECTS else OVERALL, words)], pieces) for words, source in texts]
+
+
+def stream(documents: Documents, pieces: Pieces, texts: int, config: Config, first_pass: int = 0) -> Iterator[Tensor]:
     """Blocks of (length + 1, texts) pieces for ever, each beginning with the last row of the one before."""
     seed = config.seed + first_pass
     while True:
         numbers = torch.tensor([n for document in documents.shuffled(seed) for n in numbered(document, pieces)])
-        columns = numbers[: len(numbers) // config.texts * config.texts].view(config.texts, -1).T
+        columns = numbers[: len(numbers) // texts * texts].view(texts, -1).T
         for top in range(0, len(columns) - config.length, config.length):
             yield columns[top : top + config.length + 1]
         seed += 1
@@ -176,6 +204,33 @@ def start(model: Predictor, pieces: Pieces, documents: Documents, embeddings: Pa
         if embeddings is not None:
             own = model.emb.weight
             own.copy_(pretrained(embeddings, pieces.texts, own.shape[1]) + 0.01 * torch.randn_like(own))
+
+
+@torch.no_grad()
+def grow(model: Predictor, table: dict[str, np.ndarray]) -> None:
+    """Begins with a table's network, (V, E) embeddings and H cells; further cells begin at random and hardly heard.
+
+    Raises:
+        SedicError: the table's network has other embeddings, or more cells.
+    """
+    old, new = dequantised(table), dict(model.named_parameters())
+    known, cells = old["lstm.weight_hh_l0"].shape[1], new["lstm.weight_hh_l0"].shape[1]
+    if old["emb.weight"].shape != new["emb.weight"].shape or known > cells:
+        raise SedicError(
+            f"The table to start from has embeddings {tuple(old['emb.weight'].shape)} and {known} cells; "
+            "give Config the same embeddings and at least as many cells."
+        )
+    gates = torch.cat([torch.arange(known) + gate * cells for gate in range(4)])
+    for name in ("emb.weight", "bias", "proj.bias"):
+        new[name].copy_(old[name])
+    for name, rows in (("proj.weight", slice(None)), ("lstm.weight_hh_l0", gates)):
+        new[name][:, known:] *= UNHEARD
+        new[name][rows, :known] = old[name]
+    new["lstm.weight_ih_l0"][gates] = old["lstm.weight_ih_l0"]
+    new["lstm.bias_hh_l0"].zero_()
+    new["lstm.bias_ih_l0"].zero_()
+    new["lstm.bias_ih_l0"][cells : 2 * cells] = 1  # a new cell keeps what it has
+    new["lstm.bias_ih_l0"][gates] = old["lstm.bias_ih_l0"]
 
 
 def pretrained(folder: Path, texts: Sequence[str], size: int) -> Tensor:
@@ -209,11 +264,28 @@ def _longest_pieces(text: str, numbers: dict[str, int]) -> list[int]:
     return found
 
 
-def _nats(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Mean cross entropy of the pieces that are coded: what announces a text's kind is known."""
-    coded = ((wanted < FIRST_KIND) | (wanted >= FIRST_CHARACTER)).flatten()
+def nats(logits: Tensor, wanted: Tensor, known: int | None = None) -> Tensor:
+    """Mean cross entropy of the pieces that are coded: what announces a text's kind is known, as are pieces from
+    ``known`` on.
+    """
+    coded = _coded(wanted, known).flatten()
     nats = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")
     return (nats * coded).sum() / coded.sum()
+
+
+def _coded(wanted: Tensor, known: int | None = None) -> Tensor:
+    coded = (wanted < FIRST_KIND) | (wanted >= FIRST_CHARACTER)
+    return coded if known is None else coded & (wanted < known)
+
+
+def _taught(logits: Tensor, wanted: Tensor, lessons: Expectations, device: Device) -> Tensor:
+    """Mean cross entropy with what a teacher expected, and with what came."""
+    candidates, shares = (device.batch(torch.from_numpy(v)) for v in (lessons.candidates, lessons.shares))
+    logits = logits.float()
+    total, coded = logits.logsumexp(-1), _coded(wanted)
+    came = total - logits.gather(2, wanted[..., None])[..., 0]
+    expected = shares.sum(-1) * total - (shares * logits.gather(2, candidates)).sum(-1)
+    return ((TRUST * expected + (1 - TRUST) * came) * coded).sum() / coded.sum()
 
 
 def _words(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ...bitstream.text.confidence import PEAK_BITS
@@ -16,6 +17,12 @@ from ...bitstream.text.lstm import (
 )
 
 LARGEST = 127  # of an 8-bit weight
+MATRICES = {
+    "embedding": "emb.weight",
+    "input": "lstm.weight_ih_l0",
+    "recurrent": "lstm.weight_hh_l0",
+    "projection": "proj.weight",
+}
 
 
 def quantised(weights: dict[str, Tensor]) -> dict[str, np.ndarray]:
@@ -25,12 +32,7 @@ def quantised(weights: dict[str, Tensor]) -> dict[str, np.ndarray]:
     """
     values = {name: tensor.double().numpy() for name, tensor in weights.items()}
     table: dict[str, np.ndarray] = {}
-    for name, source in {
-        "embedding": "emb.weight",
-        "input": "lstm.weight_ih_l0",
-        "recurrent": "lstm.weight_hh_l0",
-        "projection": "proj.weight",
-    }.items():
+    for name, source in MATRICES.items():
         table[name], table[f"{name}_scale"] = _rows(values[source])
     table["gate_bias"] = _fixed(values["lstm.bias_ih_l0"] + values["lstm.bias_hh_l0"], GATE_BITS, np.int32)
     table["projection_bias"] = _fixed(values["proj.bias"], PROJECTED_BITS, np.int32)
@@ -42,6 +44,18 @@ def quantised(weights: dict[str, Tensor]) -> dict[str, np.ndarray]:
     falling = np.exp(-np.arange(until_one) / (1 << LOGIT_BITS))
     table["exponential"] = np.maximum(_fixed(falling, PEAK_BITS, np.int32), 1)
     return table
+
+
+def dequantised(table: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    """The weights that a table was made of, to its precision, as float32; the bias of the gates is in one piece."""
+    values = {
+        name: torch.from_numpy(table[source] * (table[f"{source}_scale"][:, None] / (1 << SCALE_BITS)))
+        for source, name in MATRICES.items()
+    }
+    biases = {"gate": ("lstm.bias_ih_l0", GATE_BITS), "projection": ("proj.bias", PROJECTED_BITS)}
+    for source, (name, bits) in (biases | {"logit": ("bias", LOGIT_BITS)}).items():
+        values[name] = torch.from_numpy(table[f"{source}_bias"] / (1 << bits))
+    return {name: value.float() for name, value in values.items()}
 
 
 def _rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
