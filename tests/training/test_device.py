@@ -24,6 +24,7 @@ from sedic.training.reference import compact, encoder
 from sedic.training.text import network as text
 
 from .apart import THERE, tensors
+from .texts import write_texts
 
 ONE_STEP = 1e-6  # minutes
 
@@ -43,11 +44,7 @@ def data(tmp_path_factory) -> Path:
     for place in (folder, folder / "train"):
         place.mkdir(exist_ok=True)
         (place / "annotations.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    (folder / "text").mkdir()
-    for name in ("lmm_train", "captions_train", "lmm_heldout"):
-        lines = ["A red barn stands beside a pond.", "The red barn is old, and the pond is frozen."] * 6
-        (folder / "text" / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
-        (folder / "text" / f"{name}.src").write_text("\n".join(["iiw-objects\t1", "x\t2"] * 6), encoding="utf-8")
+    write_texts(folder)
     return folder
 
 

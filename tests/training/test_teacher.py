@@ -20,6 +20,7 @@ from sedic.training.text import expectations, glosses, network, teacher
 from sedic.training.text.expectations import Expectations
 
 from .apart import THERE
+from .texts import write_texts
 
 BETWEEN = 8192
 
@@ -45,11 +46,7 @@ def language_model(tmp_path_factory) -> Path:
 @pytest.fixture
 def descriptions(tmp_path) -> Path:
     """A folder with ``text/`` in it."""
-    (tmp_path / "text").mkdir()
-    for name in ("lmm_train", "captions_train", "lmm_heldout"):
-        lines = ["A red barn stands beside a pond.", "The red barn is old, and the pond is frozen."] * 6
-        (tmp_path / "text" / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
-        (tmp_path / "text" / f"{name}.src").write_text("\n".join(["iiw-objects\t1", "x\t2"] * 6), encoding="utf-8")
+    write_texts(tmp_path)
     return tmp_path
 
 
