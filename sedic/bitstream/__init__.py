@@ -23,7 +23,7 @@ A complete round trip:
 >>> bool((again.semantics.objects[0].mask ^ mask).sum() < 0.02 * mask.sum())
 True
 >>> [(section.name, section.bytes) for section in again.sections]
-[('header', 12), ('reference', 11), ('overall', 9), ('object1', 22)]
+[('header', 12), ('reference', 11), ('overall', 9), ('object1', 21)]
 >>> sum(section.bytes for section in again.sections) == len(data)
 True
 

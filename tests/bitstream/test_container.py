@@ -193,12 +193,10 @@ def test_other_files_newer_versions_and_unknown_coders_say_what_to_do():
     with pytest.raises(BitstreamError, match="version 2.*update"):
         SedicFile.from_bytes(b"SDC\x02rest")
     header = bytearray(barn().to_bytes()[:12])
-    for counts in (3 | 0 << 3 | 1 << 5, 3 | 1 << 3 | 1 << 5 | 128):
-        changed = bytearray(header)
-        changed[10] = counts
-        changed[11] = crc8(changed[:11])
-        with pytest.raises(BitstreamError, match="coders.*update"):
-            SedicFile.from_bytes(bytes(changed))
+    header[10] |= 128  # all numbers of coders are known by now
+    header[11] = crc8(header[:11])
+    with pytest.raises(BitstreamError, match="coders.*update"):
+        SedicFile.from_bytes(bytes(header))
 
 
 def test_a_fingerprint_of_one_byte_takes_one_and_is_read_again():

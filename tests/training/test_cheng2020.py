@@ -87,4 +87,4 @@ def test_the_command_says_what_it_begins_with(data, tmp_path, capsys):
     assert "--start FILE" in capsys.readouterr().err
     wrong = ["train", "autoencoder", "--data", str(data), "-o", str(tmp_path), "--start", "q1.pth"]
     assert main(wrong) == 1
-    assert "--start for cheng2020 only" in capsys.readouterr().err
+    assert "--start is for text and cheng2020, not autoencoder" in capsys.readouterr().err
