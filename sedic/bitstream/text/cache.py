@@ -11,10 +11,10 @@ from math import isqrt
 import numpy as np
 
 from .confidence import PEAK_BITS
+from .pieces import FIRST_CHARACTER
 
 UNIT_BITS = 10  # of a projection that is made one long
 SHARPNESS = 2560  # ten, in the table's 2⁻⁸: e^(−10·(1 − cosine))
-FIRST_KEPT = 5  # pieces below are no words
 
 
 class Cache:
@@ -23,12 +23,12 @@ class Cache:
     def __init__(self, exponential: np.ndarray) -> None:
         """Begins empty; ``exponential``, (n,) int64, is 2²⁴·e^(−i/2⁸), at least 1."""
         self._exponential = exponential
-        self._states = np.empty((0, 0), np.int64)
+        self._states = np.empty((0, 0), np.float32)
         self._pieces: list[int] = []
 
     def learn(self, projected: np.ndarray, piece: int) -> None:
         """Takes in a piece that came where the network had projected (E,) int64."""
-        if piece >= FIRST_KEPT:
+        if piece >= FIRST_CHARACTER:
             unit = _unit(projected)[None]
             self._states = np.concatenate([self._states, unit]) if self._pieces else unit
             self._pieces.append(piece)
@@ -37,7 +37,7 @@ class Cache:
         """Adds to counts, (V,) int64, in place, at most a quarter of their sum, below 2³⁸."""
         if self._pieces:
             # Whole numbers below 2²⁴ throughout, which float32 adds up exactly in any order.
-            near = (self._states.astype(np.float32) @ _unit(projected).astype(np.float32)).astype(np.int64)
+            near = (self._states @ _unit(projected)).astype(np.int64)
             behind = np.maximum((1 << 2 * UNIT_BITS) - near, 0) * SHARPNESS >> 2 * UNIT_BITS
             shares = self._exponential[np.minimum(behind, len(self._exponential) - 1)]
             total = max(int(shares.sum()), 1 << PEAK_BITS)
@@ -45,4 +45,5 @@ class Cache:
 
 
 def _unit(projected: np.ndarray) -> np.ndarray:
-    return (projected << UNIT_BITS) // max(1, isqrt(int(projected @ projected)))
+    """One long, in whole numbers of 2⁻¹⁰, which float32 holds."""
+    return ((projected << UNIT_BITS) // max(1, isqrt(int(projected @ projected)))).astype(np.float32)

@@ -92,6 +92,11 @@ class Text:
     words: list[str]
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text and its other characters, in small letters."""
+    return [word for word, _, _ in split_tokens(text)]
+
+
 def read_imagined(path: Path = IMAGINED) -> list[list[Text]]:
     """Words of photographs that a large language model imagined, as it would describe such: what files hold today."""
     documents = []
@@ -100,7 +105,7 @@ def read_imagined(path: Path = IMAGINED) -> list[list[Text]]:
         texts = [(OVERALL, row["overall"])]
         for one in row["objects"]:
             texts += [(NAME, one["name"]), (DETAIL, one["detail"])]
-        documents.append([Text(kind, [word for word, _, _ in split_tokens(text)]) for kind, text in texts])
+        documents.append([Text(kind, words_of(text)) for kind, text in texts])
     return documents
 
 

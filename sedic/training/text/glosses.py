@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...bitstream.text import DETAIL, NAME, OVERALL
-from ...bitstream.text.tokens import split_tokens
-from .descriptions import DROPPING, Text, without
+from .descriptions import DROPPING, Text, without, words_of
 
 NOUNS = {
     3,
@@ -69,14 +68,10 @@ def _entries(path: Path, wanted: set[int], chance: random.Random) -> Iterator[tu
 def _document(entries: list[tuple[str, str, list[str]]], named: bool, chance: random.Random) -> list[Text]:
     texts = []
     if examples := [example for *_, examples in entries for example in examples]:
-        texts.append(Text(OVERALL, _words(". ".join(examples[:2]))))
+        texts.append(Text(OVERALL, words_of(". ".join(examples[:2]))))
     for lemma, definition, _ in entries:
         if named or chance.random() < 0.5:
-            texts.append(Text(NAME, _words(lemma)))
-        texts.append(Text(DETAIL, _words(definition + "." * (chance.random() < 0.5))))
+            texts.append(Text(NAME, words_of(lemma)))
+        texts.append(Text(DETAIL, words_of(definition + "." * (chance.random() < 0.5))))
     dropping = chance.choice(DROPPING)
     return [Text(text.kind, without(text.words, chance, dropping) or text.words) for text in texts]
-
-
-def _words(text: str) -> list[str]:
-    return [word for word, _, _ in split_tokens(text)]

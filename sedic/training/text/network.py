@@ -24,14 +24,14 @@ from torch.nn import functional as F
 from ...bitstream.text import DETAIL, OVERALL
 from ...bitstream.text.network import FIRST_KIND
 from ...bitstream.text.pieces import END, FIRST_CHARACTER, INSIDE, Pieces
-from ...bitstream.text.tokens import is_word, split_tokens
+from ...bitstream.text.tokens import is_word
 from ...errors import SedicError
 from ...models.precision import autocast
 from ..device import CPU, Device
 from ..loop import Run
 from . import expectations
 from .byte_pairs import learn_merges
-from .descriptions import OBJECTS, Documents, Line, Text, read_held_out, read_imagined, read_lines
+from .descriptions import OBJECTS, Documents, Line, Text, read_held_out, read_imagined, read_lines, words_of
 from .expectations import Expectations
 from .quantise import dequantised, quantised
 from .surface import surface
@@ -178,7 +178,7 @@ def numbered(document: Sequence[Text], pieces: Pieces) -> list[int]:
 
 def held_out(data: Path, pieces: Pieces) -> list[list[int]]:
     """Held-out lines as the coder sees them."""
-    texts = ((_words(text), source) for text, source in read_held_out(data)[:VALIDATED])
+    texts = ((words_of(text), source) for text, source in read_held_out(data)[:VALIDATED])
     return [numbered([Text(DETAIL if source == OBJECTS else OVERALL, words)], pieces) for words, source in texts]
 
 
@@ -286,7 +286,3 @@ def _taught(logits: Tensor, wanted: Tensor, lessons: Expectations, device: Devic
     came = total - logits.gather(2, wanted[..., None])[..., 0]
     expected = shares.sum(-1) * total - (shares * logits.gather(2, candidates)).sum(-1)
     return ((TRUST * expected + (1 - TRUST) * came) * coded).sum() / coded.sum()
-
-
-def _words(text: str) -> list[str]:
-    return [word for word, _, _ in split_tokens(text)]
