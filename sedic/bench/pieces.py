@@ -21,6 +21,20 @@ def command(*arguments: str) -> float:
     return time.process_time()
 
 
+def encode(image: str, said: str, file: str) -> float:
+    """A picture encoded into a file, with a .json of words and masks or with an overall text."""
+    from pathlib import Path
+
+    from sedic import codec
+    from sedic.picture import read_picture
+    from sedic.semantics import Semantics
+
+    pixels = read_picture(Path(image))
+    size = pixels.shape[1], pixels.shape[0]
+    semantics = _semantics(said, size) if said.endswith(".json") else Semantics(said)
+    return _last(1, lambda: codec.encode(pixels, semantics).write(Path(file)))
+
+
 def second_decode(file: str) -> float:
     """A decode on the embedded models, where there has been one before."""
     from sedic import codec

@@ -31,13 +31,14 @@ def measure(image: Path | None = None, beside: Path | None = None, turns: int = 
     Raises:
         SedicError: a picture, its words or another checkout that cannot be used.
     """
-    image = (image or PHOTOGRAPH).resolve()
+    image, beside = (image or PHOTOGRAPH).resolve(), beside and beside.resolve()
     words = image.with_name("semantics.json") if image == PHOTOGRAPH else image.with_suffix(".json")
-    versions = {"now": _HERE} if beside is None else {"before": beside.resolve(), "now": _HERE}
+    versions = {"now": _HERE} if beside is None else {"before": beside, "now": _HERE}
     if beside is not None and not (beside / "sedic" / "codec.py").is_file():
         raise SedicError(f"{beside} is no checkout of this repository; name the folder that holds sedic/.")
     with tempfile.TemporaryDirectory() as folder:
-        parts = {name: part for name, part in _parts(image, words, Path(folder), large).items()
+        # The earlier version writes the files that are read, as it may not know what later ones write.
+        parts = {name: part for name, part in _parts(image, words, Path(folder), large, beside or _HERE).items()
                  if only is None or name in only}  # fmt: skip
         found: dict[str, dict[str, list[float]]] = {part: {name: [] for name in versions} for part in parts}
         for _ in range(turns):
@@ -53,25 +54,21 @@ def measure(image: Path | None = None, beside: Path | None = None, turns: int = 
         print(f"| {part} | {' | '.join(f'{seconds:.2f}' for seconds in middle)} |{ratio}")
 
 
-def _parts(image: Path, words: Path, folder: Path, large: int) -> Mapping[str, list[str]]:
-    """What is timed: a function of :mod:`.pieces` and its arguments; writes the files that they take."""
+def _parts(image: Path, words: Path, folder: Path, large: int, writer: Path) -> Mapping[str, list[str]]:
+    """What is timed: a function of :mod:`.pieces` and its arguments; lets a checkout write the files that they read."""
     import numpy as np
 
-    from ..codec import encode
     from ..picture import read_picture, write_picture
-    from ..semantics import Semantics
 
     pixels = read_picture(image)
-    size = pixels.shape[1], pixels.shape[0]
-    file = folder / "a.sedic"
-    encode(pixels, Semantics.read(words, size)).write(file)
-    written, width, height = str(words), str(size[0]), str(size[1])
+    file, written = folder / "a.sedic", [str(words), str(pixels.shape[1]), str(pixels.shape[0])]
+    _seconds(writer, ["encode", str(image), str(words), str(file)])
     parts = {
         "sedic decode": ["command", "decode", str(file), "-o", str(folder / "a.png")],
         "sedic info": ["command", "info", str(file)],
         "a second decode": ["second_decode", str(file)],
-        "masks written": ["masks", written, width, height],
-        "words written": ["words", written, width, height],
+        "masks written": ["masks", *written],
+        "words written": ["words", *written],
         "words and masks read": ["content", str(file)],
         "reference written": ["reference", str(image)],
     }
@@ -79,13 +76,10 @@ def _parts(image: Path, words: Path, folder: Path, large: int) -> Mapping[str, l
         return parts
     picture, coded = folder / "large.png", folder / "large.sedic"
     spare = [(0, max(0, large - side)) for side in pixels.shape[:2]]
-    mirrored = np.ascontiguousarray(np.pad(pixels, [*spare, (0, 0)], mode="symmetric")[:large, :large])
-    write_picture(picture, mirrored)
-    encode(mirrored, "A photograph.").write(coded)
+    write_picture(picture, np.pad(pixels, [*spare, (0, 0)], mode="symmetric")[:large, :large])
+    _seconds(writer, ["encode", str(picture), "A photograph.", str(coded)])
     return parts | {
-        f"sedic encode, {large}×{large}": [
-            "command", "encode", str(picture), "--words", "A photograph.", "-o", str(folder / "b.sedic"),
-        ],
+        f"encode, {large}×{large}": ["encode", str(picture), "A photograph.", str(folder / "b.sedic")],
         f"sedic decode --until reference, {large}×{large}": [
             "command", "decode", str(coded), "-o", str(folder / "b.png"), "--until", "reference",
         ],

@@ -40,7 +40,7 @@ def measure(data: Path, images: Path | None) -> None:
         training = [text for text, _ in read_texts(data)]
     except OSError as error:
         raise SedicError(f"{error.filename} cannot be read; name the folder that holds text/.") from error
-    coders = {name: _ours(name) for name in ("distilled", "network", "trigram", "huffman")} | _general(training)
+    coders = {name: _ours(name) for name in CODERS.names.values()} | _general(training)
     by_source: dict[str, list[str]] = defaultdict(list)
     for text, source in lines:
         by_source[source].append(text)

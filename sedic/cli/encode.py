@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,10 @@ def _checked_values(options: argparse.Namespace) -> Limits:
             raise SedicError(f"--{name.replace('_', '-')} is {value}; it must lie between 0 and 1.")
     if options.target_bpp is not None and not options.target_bpp > 0:
         raise SedicError(f"--target-bpp is {options.target_bpp}; it must be above 0, say 0.03.")
+    for words in options.words or ():
+        if os.path.isfile(words):
+            instead = "--semantics" if words.endswith(".json") else "--words-file"
+            raise SedicError(f"--words takes the words themselves, and {words} is a file; name it by {instead}.")
     codec.check_request(options.reference, options.target_bpp, options.weights)
     return limits
 

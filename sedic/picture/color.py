@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageCms, features
 
 from .bounds import PictureError
-from .containers import HDR, CodePoints
+from .containers import HDR, CodePoints, told_by_profile
 
 STRIP = 1 << 20  # pixels that are computed at once
 MOVED = 2  # levels: a profile that moves no colour by more is sRGB
@@ -108,9 +108,13 @@ def to_xyz(primaries: Primaries) -> np.ndarray:
     return np.linalg.inv(cones) @ np.diag((cones @ there) / (cones @ white)) @ cones @ matrix
 
 
-def _by_code_points(base: Image.Image, points: CodePoints, what: str) -> Image.Image | None:
-    if points.transfer in HDR:
+def _require_sdr(points: CodePoints | None, what: str) -> None:
+    if points is not None and points.transfer in HDR:
         raise PictureError(f"{what} is HDR ({HDR[points.transfer]}); save an SDR copy of it, as sRGB.")
+
+
+def _by_code_points(base: Image.Image, points: CodePoints, what: str) -> Image.Image | None:
+    _require_sdr(points, what)
     if UNSPECIFIED in points[:2]:
         return None
     if points.primaries not in PRIMARIES or points.transfer not in GAMMAS or not points.full_range:
@@ -139,6 +143,7 @@ def _by_png_gamma(base: Image.Image, gamma: float, chromaticity: tuple[float, ..
 
 def _by_profile(base: Image.Image, icc: bytes | None, what: str) -> Image.Image | None:
     """Through LittleCMS; None, and told, where the profile cannot be used."""
+    _require_sdr(told_by_profile(icc or b""), what)  # LittleCMS would make a dark picture of it
     if not features.check("littlecms2"):
         _tell(f"{what} has a colour profile, which this Pillow cannot obey (it lacks LittleCMS); read as sRGB.")
         return None

@@ -50,6 +50,14 @@ def told_hdr(told: dict[str, Any]) -> bool:
     return "cicp" in told and told["cicp"].transfer in HDR
 
 
+def told_by_profile(icc: bytes) -> CodePoints | None:
+    """What an ICC profile's own ``cicp`` tag says (ICC.1:2022, 9.2.17), which colour engines pass over."""
+    table = icc[132 : 132 + 12 * int.from_bytes(icc[128:132], "big")]
+    tags = struct.iter_unpack(">4sII", table[: len(table) // 12 * 12])  # a damaged profile's table may be cut
+    body = next((icc[offset : offset + size] for name, offset, size in tags if name == b"cicp"), b"")
+    return CodePoints(body[8], body[9], bool(body[11])) if len(body) >= 12 else None
+
+
 def is_heic(head: bytes) -> bool:
     """Whether only ``pillow-heif`` can open it; AVIF has other brands."""
     return head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS and b"avif" not in head[8:64]

@@ -61,6 +61,13 @@ def test_words_that_cannot_be_used_are_told(content, told, encode, tmp_path, cap
     assert told in failure(capsys, *encode, "--words-file", tmp_path / "w.txt")
 
 
+@pytest.mark.parametrize(("name", "option"), [("s.json", "--semantics"), ("a.png", "--words-file")])
+def test_a_files_name_is_not_taken_for_words(name, option, encode, scene, capsys):
+    told = failure(capsys, *encode, "--words", scene / name)
+    assert f"{name} is a file; name it by {option}." in told
+    assert not encode[3].exists()
+
+
 def test_a_file_without_words_is_told(encode, scene, capsys):
     (told,) = notes(capsys, *encode)
     assert "no words" in told

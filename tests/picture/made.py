@@ -52,8 +52,8 @@ def _profile(kind: bytes, space: bytes, connection: bytes, tags: dict[bytes, byt
     return (header + _fixed(*D50)).ljust(128, b"\0") + table + body
 
 
-def rgb_profile(space: Sequence[tuple[float, float]], gamma: float) -> bytes:
-    """Primaries and an exponent; 0 is sRGB's curve."""
+def rgb_profile(space: Sequence[tuple[float, float]], gamma: float, cicp: bytes = b"") -> bytes:
+    """Primaries and an exponent; 0 is sRGB's curve. ``cicp``: four code points, which it then also tells."""
     if gamma:
         curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256))
     else:
@@ -61,6 +61,8 @@ def rgb_profile(space: Sequence[tuple[float, float]], gamma: float) -> bytes:
     tags = {b"wtpt": b"XYZ \0\0\0\0" + _fixed(*D50)}
     for c, column in zip((b"r", b"g", b"b"), lights(space).T, strict=True):
         tags |= {c + b"XYZ": b"XYZ \0\0\0\0" + _fixed(*column), c + b"TRC": curve}
+    if cicp:
+        tags |= {b"cicp": b"cicp\0\0\0\0" + cicp}
     return _profile(b"mntr", b"RGB ", b"XYZ ", tags)
 
 

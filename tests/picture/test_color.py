@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms, features
 
 from sedic.picture import PictureError, color, read_picture
-from sedic.picture.containers import told_colours
+from sedic.picture.containers import told_by_profile, told_colours
 
 from . import made
 from .made import png_of, read
@@ -226,6 +226,20 @@ def test_hdr_in_avif_is_refused_too(tmp_path):
     (tmp_path / "a.avif").write_bytes(data[:place] + bytes((0, 9, 0, 16)) + data[place + 4 :])
     with pytest.raises(PictureError, match="HDR"):
         read(tmp_path / "a.avif")
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_a_profile_may_say_that_a_picture_is_hdr(ending, tmp_path):
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(PICTURE).save(path, icc_profile=made.rgb_profile(made.REC_709, 2.0, bytes((9, 16, 0, 1))))
+    with pytest.raises(PictureError, match=rf"a\.{ending} is HDR \(PQ\); save an SDR copy"):
+        read(path)
+    icc = made.rgb_profile(made.REC_709, 0, bytes((1, 13, 0, 1)))
+    endless = icc[:128] + b"\xff" * 4 + icc[132:]  # a table of more tags than there are bytes
+    assert told_by_profile(icc) == told_by_profile(endless) == (1, 13, True)
+    assert told_by_profile(icc[:131]) is told_by_profile(icc[:150]) is told_by_profile(icc[:-8]) is None
+    Image.fromarray(PICTURE).save(path, icc_profile=icc, quality=100)
+    assert near(read(path)[0], COLOUR)
 
 
 @pytest.mark.parametrize("points", [(99, 13, 0, 1), (1, 99, 0, 1), (1, 13, 0, 0)])

@@ -22,24 +22,24 @@ class Confidence:
 
     def __init__(self, exponential: np.ndarray) -> None:
         """Begins with equal weights; ``exponential``, (n,) int64, is 2²⁴·e^(−i/2⁸), at least 1."""
-        self._exponential = exponential
         self._soft = WHOLE // 2  # weight of the expert with softened logits
-        self._parts = np.empty((0, 2), np.int64)
+        numerator, denominator = SOFTENED
+        reach = len(exponential) * denominator // numerator + 1
+        softened = exponential.take(np.arange(reach) * numerator // denominator, mode="clip")
+        self._experts = exponential, softened
+        self._parts = tuple[np.ndarray, ...]()
 
     def counts(self, logits: np.ndarray) -> np.ndarray:
         """How likely each piece comes next: (V,) int64, at least 1, their sum below 2³⁷, from logits in 2⁻⁸."""
         behind = logits.max() - logits
-        last = len(self._exponential) - 1
-        numerator, denominator = SOFTENED
-        experts = (
-            (WHOLE - self._soft, self._exponential[np.minimum(behind, last)]),
-            (self._soft, self._exponential[np.minimum(behind * numerator // denominator, last)]),
-        )
-        self._parts = np.stack([counts * ((weight << FACTOR_BITS) // int(counts.sum())) for weight, counts in experts])
-        return np.maximum(self._parts.sum(0) >> PEAK_BITS, 1)
+        self._parts = tuple(expert.take(behind, mode="clip") for expert in self._experts)
+        for counts, weight in zip(self._parts, (WHOLE - self._soft, self._soft), strict=True):
+            counts *= (weight << FACTOR_BITS) // int(counts.sum())
+        sharp, soft = self._parts
+        return np.maximum((sharp + soft) >> PEAK_BITS, 1)
 
     def learn(self, piece: int) -> None:
         """Shifts the weights, now that this piece has come behind the last :meth:`counts`."""
-        sharp, soft = self._parts[:, piece].tolist()
+        sharp, soft = (int(counts[piece]) for counts in self._parts)
         learnt = WHOLE * soft // max(1, sharp + soft)
         self._soft = learnt + (WHOLE // 2 - learnt) // FORGOTTEN

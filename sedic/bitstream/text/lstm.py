@@ -71,11 +71,26 @@ class Network:
 
     def read(self, state: State, piece: int) -> State:
         """The state after one more piece, 0 … V − 1."""
+        return self._step(state, self._brought(piece))
+
+    def read_all(self, state: State, pieces: Sequence[int]) -> list[State]:
+        """The state after each of several pieces, in half of the time: what they bring is multiplied at once."""
+        states = list[State]()
+        for brought in np.ascontiguousarray(self._brought(pieces).T):
+            state = self._step(state, brought)
+            states.append(state)
+        return states
+
+    def _brought(self, pieces: int | Sequence[int]) -> np.ndarray:
+        """What a piece brings to the gates whatever came before, in 2⁻¹⁰, (4H,); of several (4H, n)."""
         # The piece's own scale is brought down to 14 bits, so that the product with the rows' scales fits 64.
-        embedded = _product(self._weights["input"], self._weights["embedding"][piece])
-        embedded = (embedded * self._scales["embedding"][piece]) >> (SCALE_BITS - CELL_BITS)
-        gates = _rescale(embedded, self._scales["input"], CELL_BITS, GATE_BITS)
-        gates += self._apply("recurrent", state.output, OUTPUT_BITS, GATE_BITS) + self._gate_bias
+        embedded = _product(self._weights["input"], self._weights["embedding"][pieces].T)
+        embedded = (embedded * self._scales["embedding"][pieces]) >> (SCALE_BITS - CELL_BITS)
+        gates = _rescale(embedded, _beside(self._scales["input"], embedded), CELL_BITS, GATE_BITS)
+        return gates + _beside(self._gate_bias, embedded)
+
+    def _step(self, state: State, brought: np.ndarray) -> State:
+        gates = brought + self._apply("recurrent", state.output, OUTPUT_BITS, GATE_BITS)
         opened, kept, new, shown = _argument(gates).reshape(4, -1)  # 4H -> 4,H
         opened, kept, shown = self._sigmoid[opened], self._sigmoid[kept], self._sigmoid[shown]
         cell = (kept * state.cell + opened * self._tanh[new]) >> CELL_BITS

@@ -130,12 +130,9 @@ class NetworkCoder:
         return text
 
     def _look_ahead(self, pieces: list[int]) -> None:
-        """Lets the network read what a writer knows to come: the logits of all pieces together are quicker."""
-        state, states = self._state, list[State]()
-        for piece in pieces[: MOST_READ - self._read]:
-            state = self._model.network.read(state, piece)
-            states.append(state)
-        if states:
+        """Lets the network read what a writer knows to come: all pieces together are quicker."""
+        if pieces := pieces[: MOST_READ - self._read]:
+            states = self._model.network.read_all(self._state, pieces)
             self._ahead = list(zip(states, self._model.network.expect_all(states), strict=True))
 
     def _advance(self, coder: Encoder | Decoder, piece: int) -> None:
