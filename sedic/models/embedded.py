@@ -141,7 +141,7 @@ def _from_bytes(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Undoes :func:`_to_bytes` for all weights of a file."""
     steps = {name.removesuffix(_SCALE): state[name] for name in state if name.endswith(_SCALE)}
     return {
-        name: value.float() * steps[name].reshape(-1, *[1] * (value.ndim - 1)) if name in steps else value
+        name: value.float().mul_(steps[name].reshape(-1, *[1] * (value.ndim - 1))) if name in steps else value
         for name, value in state.items()
         if not name.endswith(_SCALE)
     }
