@@ -51,7 +51,7 @@ def told_hdr(told: dict[str, Any]) -> bool:
 
 
 def told_by_profile(icc: bytes) -> CodePoints | None:
-    """What an ICC profile's own ``cicp`` tag says (ICC.1:2022, 9.2.17), which colour engines pass over."""
+    """What an ICC profile's own ``cicp`` tag says (ICC.1:2022), which colour engines pass over."""
     table = icc[132 : 132 + 12 * int.from_bytes(icc[128:132], "big")]
     tags = struct.iter_unpack(">4sII", table[: len(table) // 12 * 12])  # a damaged profile's table may be cut
     body = next((icc[offset : offset + size] for name, offset, size in tags if name == b"cicp"), b"")
