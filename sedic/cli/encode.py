@@ -165,7 +165,7 @@ def _checked_values(options: argparse.Namespace) -> Limits:
     if options.target_bpp is not None and not options.target_bpp > 0:
         raise SedicError(f"--target-bpp is {options.target_bpp}; it must be above 0, say 0.03.")
     for words in options.words or ():
-        if os.path.isfile(words):
+        if os.path.isfile(words):  # pathlib fails where words are too long for a name
             instead = "--semantics" if words.endswith(".json") else "--words-file"
             raise SedicError(f"--words takes the words themselves, and {words} is a file; name it by {instead}.")
     codec.check_request(options.reference, options.target_bpp, options.weights)

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageCms, features
 
 from .bounds import PictureError
-from .containers import HDR, CodePoints, told_by_profile
+from .containers import CodePoints, told_by_profile
 
 STRIP = 1 << 20  # pixels that are computed at once
 MOVED = 2  # levels: a profile that moves no colour by more is sRGB
@@ -109,8 +109,8 @@ def to_xyz(primaries: Primaries) -> np.ndarray:
 
 
 def _require_sdr(points: CodePoints | None, what: str) -> None:
-    if points is not None and points.transfer in HDR:
-        raise PictureError(f"{what} is HDR ({HDR[points.transfer]}); save an SDR copy of it, as sRGB.")
+    if points is not None and points.hdr:
+        raise PictureError(f"{what} is HDR ({points.hdr}); save an SDR copy of it, as sRGB.")
 
 
 def _by_code_points(base: Image.Image, points: CodePoints, what: str) -> Image.Image | None:

@@ -35,6 +35,11 @@ class CodePoints(NamedTuple):
     transfer: int
     full_range: bool = True
 
+    @property
+    def hdr(self) -> str:
+        """The curve's name, of an HDR picture; empty of others."""
+        return HDR.get(self.transfer, "")
+
 
 def told_colours(head: bytes) -> dict[str, Any]:
     """From a file's first bytes: ``cicp`` (:class:`CodePoints`), ``icc_profile``; what is not told is not in it."""
@@ -47,7 +52,7 @@ def told_colours(head: bytes) -> dict[str, Any]:
 
 def told_hdr(told: dict[str, Any]) -> bool:
     """Whether the colours are those of an HDR picture."""
-    return "cicp" in told and told["cicp"].transfer in HDR
+    return "cicp" in told and bool(told["cicp"].hdr)
 
 
 def told_by_profile(icc: bytes) -> CodePoints | None:

@@ -16,6 +16,7 @@ from sedic.reference.compact import codec as compact_module
 from sedic.reference.compact.improve import FARTHEST, PACE, Improver, improvers
 from sedic.reference.compact.transforms import COARSE, FINE, LOWEST
 from sedic.training.reference import encoder
+from sedic.training.reference.crops import to_unit
 from sedic.training.reference.integers import floats
 
 from .unusable import unusable
@@ -112,7 +113,7 @@ def test_what_rounds_cost_falls_with_the_network_that_is_shipped():
     prior.requires_grad_(False)
     with Image.open(PHOTOGRAPH) as image:
         pixels = np.array(image.convert("RGB"))[8:392, 44:556]  # sides that 32 divides
-    x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().sub(127.5) / 64
+    x = to_unit(pixels[None])
 
     def cost(network) -> float:
         with torch.inference_mode(False):

@@ -39,7 +39,7 @@ class Cache:
             # Whole numbers below 2²⁴ throughout, which float32 adds up exactly in any order.
             near = (self._states @ _unit(projected)).astype(np.int64)
             behind = np.maximum((1 << 2 * UNIT_BITS) - near, 0) * SHARPNESS >> 2 * UNIT_BITS
-            shares = self._exponential[np.minimum(behind, len(self._exponential) - 1)]
+            shares = self._exponential.take(behind, mode="clip")
             total = max(int(shares.sum()), 1 << PEAK_BITS)
             np.add.at(counts, self._pieces, (int(counts.sum()) >> 2) * shares // total)
 
