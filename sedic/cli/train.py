@@ -22,6 +22,7 @@ TRAININGS = {  # each a module of sedic.training
     "diffusion": "diffusion.networks",
     "adversarial": "diffusion.adversarial",
     "reference": "reference.compact",
+    "written": "reference.written",
     "encoder": "reference.encoder",
     "cheng2020": "reference.cheng2020",
 }

@@ -70,8 +70,9 @@ _CODECS = {
     "av1": (1, "av1", "Av1"),
     "av1-slow": (1, "av1", "Av1Slow"),  # another search for the same stream
     "cheng2020-attn": (2, "cheng2020", "Cheng2020Attention"),
-    "compact": (3, "compact", "Compact"),
-    "compact-slow": (3, "compact", "CompactSlow"),  # likewise
+    "compact-1": (3, "compact", "CompactFirst"),  # what compact was before: its files stay readable
+    "compact": (4, "compact", "Compact"),
+    "compact-slow": (4, "compact", "CompactSlow"),  # another search for the same stream
 }
 
 

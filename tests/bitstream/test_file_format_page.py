@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sedic.bitstream import SedicFile
-from sedic.reference.compact.codec import Compact
+from sedic.demo import PHOTOGRAPH
+from sedic.reference.compact import Compact, CompactFirst
 
 from .reference_from_the_page import Reference
 from .written_from_the_page import Masks, Stream, Words, payloads
@@ -40,11 +42,13 @@ def test_a_reader_written_from_the_page_finds_the_same_words_and_masks(data: byt
         assert np.array_equal(masks.mask(stream), expected.mask)
 
 
-def test_a_reader_written_from_the_page_finds_the_same_symbols_of_the_reference(data: bytes) -> None:
-    fields, (payload, *_) = payloads(data)
-    size = fields["width"], fields["height"]
-    read = Reference(fields["quality"]).symbols(payload, *size)
-    wanted = Compact().symbols(payload, size, fields["quality"])
+@pytest.mark.parametrize("codec", [CompactFirst(), Compact()], ids=lambda codec: codec.name)
+def test_a_reader_written_from_the_page_finds_the_same_symbols_of_the_reference(codec: CompactFirst) -> None:
+    with Image.open(PHOTOGRAPH) as image:
+        picture = np.asarray(image.convert("RGB").resize((300, 203), Image.Resampling.LANCZOS))
+    data, size = codec.encode(picture, 40), (300, 203)
+    read = Reference(codec.id, 40).symbols(data, *size)
+    wanted = codec.symbols(data, size, 40)
     assert all(np.array_equal(mine, theirs) for mine, theirs in zip(read, wanted, strict=True))
 
 

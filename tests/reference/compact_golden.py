@@ -1,4 +1,4 @@
-"""Makes the golden stream of ``compact`` again, for new weights: python -m tests.reference.compact_golden
+"""Makes the golden stream of a codec again, for new weights: python -m tests.reference.compact_golden NAME
 
 It names the weights that wrote it; ``test_compact`` says so where they are others.
 """
@@ -8,15 +8,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from sedic.demo import PHOTOGRAPH
-from sedic.reference.compact import Compact
+from sedic.reference import codec_by_name
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "compact.json"
+CODECS = ("compact-1", "compact")  # all that a file may name
 SIZE, QUALITY = (151, 97), 40  # odd sides
 
 
@@ -25,9 +26,14 @@ def digest(symbols: tuple[np.ndarray, np.ndarray]) -> str:
     return hashlib.sha256(b"".join(k.astype("<i4").tobytes() for k in symbols)).hexdigest()
 
 
-def main() -> None:
-    """Writes :data:`GOLDEN`."""
-    codec = Compact()
+def golden_of(name: str) -> Path:
+    """The stream of a codec."""
+    return Path(__file__).parents[1] / "golden" / f"{name}.json"
+
+
+def main(name: str) -> None:
+    """Writes :func:`golden_of` the codec."""
+    codec = codec_by_name(name)
     with Image.open(PHOTOGRAPH) as image:
         data = codec.encode(np.asarray(image.convert("RGB").resize(SIZE, Image.Resampling.LANCZOS)), QUALITY)
     golden = {
@@ -37,9 +43,9 @@ def main() -> None:
         "data": base64.b64encode(data).decode(),
         "symbols": digest(codec.symbols(data, SIZE, QUALITY)),
     }
-    GOLDEN.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
-    print(f"{GOLDEN.name}: {len(data)} bytes, weights {golden['fingerprint']}")
+    golden_of(name).write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
+    print(f"{name}: {len(data)} bytes, weights {golden['fingerprint']}")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

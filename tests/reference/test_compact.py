@@ -24,10 +24,10 @@ from sedic.reference import CodecError, codec_by_name
 from sedic.reference.compact import codec as compact_module
 from sedic.reference.compact import prior as prior_module
 from sedic.reference.compact import search
-from sedic.reference.compact.prior import MOST_ACTIVATION, _Product, most_input
+from sedic.reference.compact.prior import MOST_ACTIVATION, Product, most_input
 from sedic.reference.compact.symbols import drive
 from sedic.semantics import Semantics
-from tests.reference.compact_golden import GOLDEN, digest
+from tests.reference.compact_golden import CODECS, digest, golden_of
 
 from .unusable import unusable
 
@@ -144,7 +144,7 @@ def test_cut_bytes_are_a_picture_too_which_the_check_values_of_the_file_tell(cod
     for length in (0, 1, len(data) // 2, len(data) - 1):
         with contextlib.suppress(CodecError):
             assert codec.decode(data[:length], (300, 200), 40).shape == (200, 300, 3)
-    file = files.pack(files.Reference(3, 40, data, 300, 200, codec.fingerprint(40)), Semantics()).to_bytes()
+    file = files.pack(files.Reference(codec.id, 40, data, 300, 200, codec.fingerprint(40)), Semantics()).to_bytes()
     assert files.reference_of(SedicFile.from_bytes(file)).picture().shape == (200, 300, 3)
     with pytest.raises(BitstreamError):
         files.reference_of(SedicFile.from_bytes(file[: len(file) - len(data) // 2]))
@@ -183,9 +183,10 @@ def test_other_weights_are_told_in_a_sentence(codec, photograph, monkeypatch):
 
 
 def test_damaged_weights_are_told(monkeypatch, tmp_path, photograph):
-    for _ in unusable(monkeypatch, tmp_path, "WEIGHTS"):
-        with pytest.raises(CodecError, match="install the package again"):
-            codec_by_name("compact").encode(photograph, 20)
+    for name in ("WEIGHTS", "WRITTENS_WEIGHTS"):
+        for _ in unusable(monkeypatch, tmp_path, name):
+            with pytest.raises(CodecError, match="install the package again"):
+                codec_by_name("compact").encode(photograph, 20)
 
 
 def test_a_budget_is_met_by_trying_qualities(photograph):
@@ -194,10 +195,13 @@ def test_a_budget_is_met_by_trying_qualities(photograph):
 
 
 @pytest.mark.processor
-def test_golden_stream_reads_as_the_symbols_that_were_written(codec):
-    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", CODECS)
+def test_golden_stream_reads_as_the_symbols_that_were_written(name):
+    codec, golden = codec_by_name(name), json.loads(golden_of(name).read_text(encoding="utf-8"))
     data, quality = base64.b64decode(golden["data"]), golden["quality"]
-    assert codec.fingerprint(quality).hex() == golden["fingerprint"], "run python -m tests.reference.compact_golden"
+    assert codec.fingerprint(quality).hex() == golden["fingerprint"], (
+        f"run python -m tests.reference.compact_golden {name}"
+    )
     assert digest(codec.symbols(data, golden["size"], quality)) == golden["symbols"]
     assert codec.decode(data, golden["size"], quality).shape == (*golden["size"][::-1], 3)
 
@@ -236,7 +240,7 @@ def test_products_are_exact_at_their_worst(codec):
         windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], (0, 1))  # r,c,i,y,x
         expected = np.einsum("rciyx,oiyx->rco", windows, weight) * table[f"{name}.factor"].astype(np.int64)
         expected += table[f"{name}.bias"].astype(np.int64) << 14
-        assert np.array_equal(_Product(table, name)(values.astype(np.float32)), expected)
+        assert np.array_equal(Product(table, name)(values.astype(np.float32)), expected)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (9, 14)])
@@ -269,7 +273,7 @@ def test_weights_whose_sums_could_be_inexact_are_refused():
         "fine0.second.bias": np.zeros(1, np.int32),
     }
     with pytest.raises(ValueError, match="2²⁴"):
-        _Product(table, "fine0.second")
+        Product(table, "fine0.second")
 
 
 @pytest.mark.processor

@@ -13,10 +13,11 @@ from sedic.reference.registry import MAX_SIDE, check_image, check_size
 
 
 def test_numbers_in_the_file_never_change():
-    assert {codec_by_id(number).name: number for number in (1, 2, 3)} == {
+    assert {codec_by_id(number).name: number for number in (1, 2, 3, 4)} == {
         "av1": 1,
         "cheng2020-attn": 2,
-        "compact": 3,
+        "compact-1": 3,
+        "compact": 4,
     }
 
 

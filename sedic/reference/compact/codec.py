@@ -6,7 +6,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
@@ -18,11 +18,13 @@ from ...bitstream.coder import BitstreamError
 from ...models.precision import computes_in_bfloat16
 from ..registry import CodecError, check_image, check_quality, check_size
 from .distribution import Distribution
+from .hierarchy import Hierarchy
 from .prior import SUBSTEPS, Prior
 from .symbols import Latents, read, write
 from .tiles import LATENTS, STRIDE, Tile, in_tiles, part_of
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "compact.safetensors"
+WRITTENS_WEIGHTS = WEIGHTS.with_name("compact_written.safetensors")
 ENCODERS_WEIGHTS = WEIGHTS.with_name("compact_encoder.safetensors")  # which no file names: they may change
 # Pixels that are taken at once, in each direction, and what is seen around them: it bounds the memory, and the decoder
 # sees nearly all that there is to see.
@@ -39,15 +41,17 @@ class Weights:
         transforms: :class:`.transforms.Transforms`.
         prior: the entropy model's networks.
         distribution: its probabilities.
+        expecting: the networks by whose expectations the encoder has its second thoughts, as it has learnt to.
         trade_offs: λ at each quality: bits per pixel that a squared error of one grey level is worth.
-        fingerprint: one byte: weights that are released never change, so that few can be mistaken for them.
+        digest: SHA-256 over all arrays, in the order of their names.
     """
 
     transforms: Any
     prior: Prior
     distribution: Distribution
+    expecting: Prior
     trade_offs: np.ndarray
-    fingerprint: bytes
+    digest: bytes
 
     @cached_property
     def for_encoder(self) -> tuple[Any, Any]:
@@ -78,15 +82,17 @@ class Weights:
         return networks
 
 
-class Compact:
+class CompactFirst:
     """A learned codec of variable rate; one step of ``quality`` is about 3 % of the bytes.
+
+    Its entropy model codes both latents in four passes. :class:`Compact` took its place; its files stay readable.
 
     Attributes:
         bfloat16: whether the encoder's transforms compute in it; None: where the processor does so quickly. Other
             symbols may be chosen then, about as good ones; what is read in the bytes is the same.
     """
 
-    name = "compact"
+    name = "compact-1"
     id = 3
     default_quality = 28
     qualities = range(1, 7 * SUBSTEPS + 2 + BEYOND)
@@ -104,12 +110,12 @@ class Compact:
         """
         check_image(image)
         check_quality(self, quality)
-        weights = package_weights()
+        weights = self._weights()
         from .search import Search
 
         half = computes_in_bfloat16("convolution") if self.bfloat16 is None else self.bfloat16
         networks, trade_off = weights.in_bfloat16 if half else weights.for_encoder, weights.trade_offs[quality - 1]
-        search = Search(networks, weights.prior, trade_off, image, quality - 1, half)
+        search = Search(networks, weights.expecting, trade_off, image, quality - 1, half)
         latents, bits = search.latents(self._long)
         return write(latents, bits, weights.prior, weights.distribution, quality - 1)
 
@@ -124,7 +130,7 @@ class Compact:
         from .transforms import PIXEL
 
         width, height = size
-        weights = package_weights()
+        weights = self._weights()
         latents = [torch.from_numpy(k).float()[None] for k in self.symbols(data, size, quality)]
         step = torch.tensor([(quality - 1) / SUBSTEPS])
 
@@ -149,7 +155,7 @@ class Compact:
         """
         check_size(size)
         check_quality(self, quality)
-        weights = package_weights()
+        weights = self._weights()
         rows, columns = -(-size[1] // 32), -(-size[0] // 32)
         try:
             return read(data, (rows, columns), weights.prior, weights.distribution, quality - 1)
@@ -165,7 +171,20 @@ class Compact:
 
     def fingerprint(self, quality: int) -> bytes:
         """First byte of the SHA-256 over all weights, in the order of their names."""
-        return package_weights().fingerprint
+        return self._weights().digest[:1]  # weights that are released never change: few can be mistaken for them
+
+    def _weights(self) -> Weights:
+        return package_weights(first=True)
+
+
+class Compact(CompactFirst):
+    """Better pictures in fewer bytes: coarse entropy model and synthesis have learnt from what encoders write."""
+
+    name = "compact"
+    id = 4
+
+    def _weights(self) -> Weights:
+        return package_weights()
 
 
 class CompactSlow(Compact):
@@ -175,27 +194,61 @@ class CompactSlow(Compact):
     _long = True
 
 
-@lru_cache(maxsize=1)
-def package_weights() -> Weights:
+@lru_cache(maxsize=2)
+def package_weights(first: bool = False) -> Weights:
     """The weights of the package.
 
+    Args:
+        first: whether those of :class:`CompactFirst`; otherwise another entropy model of the coarse symbols and
+            another synthesis take their places.
+
     Raises:
-        CodecError: the file is missing or damaged.
+        CodecError: a file is missing or damaged.
     """
+    return _first_weights() if first else _with_written(package_weights(first=True))
+
+
+def _first_weights() -> Weights:
     from .transforms import Transforms
 
-    digest = hashlib.sha256()
-    parts: dict[str, dict[str, np.ndarray]] = {"prior": {}, "transforms": {}, "table": {}}
     with _usable(WEIGHTS) as file:
-        for name in sorted(file.keys()):
-            part, _, inner = name.partition(".")
-            parts[part][inner] = file.get_tensor(name)
-            digest.update(parts[part][inner].tobytes())
-        transforms = _network(Transforms, parts["transforms"])
-        prior, distribution = Prior(parts["prior"]), Distribution(parts["table"]["distribution"])
-        trade_offs = parts["table"]["trade_offs"]
+        parts, digest = _parts(file), _digest(file)
+        transforms, prior = _network(Transforms, parts["transforms"]), Prior(parts["prior"])
+        distribution, trade_offs = Distribution(parts["table"]["distribution"]), parts["table"]["trade_offs"]
         beyond = trade_offs[-1] * (trade_offs[-1] / trade_offs[-2]) ** np.arange(1, BEYOND + 1)
-    return Weights(transforms, prior, distribution, np.concatenate([trade_offs, beyond]), digest.digest()[:1])
+    return Weights(transforms, prior, distribution, prior, np.concatenate([trade_offs, beyond]), digest)
+
+
+def _with_written(first: Weights) -> Weights:
+    import torch
+
+    from .transforms import Synthesis
+
+    with _usable(WRITTENS_WEIGHTS) as file:
+        parts, digest = _parts(file), _digest(file, first.digest)
+        with torch.inference_mode(False):
+            transforms = copy.deepcopy(first.transforms)
+        transforms.synthesis = _network(Synthesis, parts["synthesis"])
+        prior = first.prior.with_coarse(Hierarchy(parts["hierarchy"]))
+        distribution = first.distribution.with_shares(parts["table"]["shares"])
+    return replace(first, transforms=transforms, prior=prior, distribution=distribution, digest=digest)
+
+
+def _parts(file: Any) -> dict[str, dict[str, np.ndarray]]:
+    """A file's arrays: what is called ``part.name`` as ``name`` in ``part``."""
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for name in sorted(file.keys()):
+        part, _, inner = name.partition(".")
+        parts.setdefault(part, {})[inner] = file.get_tensor(name)
+    return parts
+
+
+def _digest(file: Any, before: bytes = b"") -> bytes:
+    """SHA-256 over what stands before and a file's arrays, in the order of their names."""
+    digest = hashlib.sha256(before)
+    for name in sorted(file.keys()):
+        digest.update(file.get_tensor(name).tobytes())
+    return digest.digest()
 
 
 @contextmanager

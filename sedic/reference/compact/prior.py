@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class Expected:
         columns: (n,) likewise.
         means: (n,) int64, in 2⁻⁵.
         scales: (n,) int64, index of the logistic distribution's scale.
+        zeros: (n,) int64, index of the share of zeros beside it; None where there are none.
     """
 
     level: str
@@ -50,11 +52,24 @@ class Expected:
     columns: np.ndarray
     means: np.ndarray
     scales: np.ndarray
+    zeros: np.ndarray | None = None
+
+    def of(self, part: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """What is known of some of the symbols, as :class:`.distribution.Distribution` takes it."""
+        return self.means[part], self.scales[part], None if self.zeros is None else self.zeros[part]
 
     @property
     def places(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Index of the symbols in a latent (channels, rows, columns)."""
         return self.channels, self.rows, self.columns
+
+
+class Coarse(Protocol):
+    """An entropy model of the coarse symbols alone."""
+
+    def walk(self, size: tuple[int, int], quality: int) -> Generator[Expected, np.ndarray, np.ndarray]:
+        """As :meth:`Prior.walk`, but returns the coarse symbols."""
+        ...
 
 
 class Prior:
@@ -66,9 +81,10 @@ class Prior:
         Raises:
             ValueError: sums could leave what float32 holds exactly.
         """
+        self._coarse: Coarse | None = None
         self.channels = {level: table[f"{level}0.last.weight"].shape[0] // 2 for level in MOST_SYMBOL}
         self._products = {
-            name.removesuffix(".weight"): _Product(table, name.removesuffix(".weight"))
+            name.removesuffix(".weight"): Product(table, name.removesuffix(".weight"))
             for name in table
             if name.endswith(".weight")
         }
@@ -79,6 +95,12 @@ class Prior:
             for group in range(4)
         }
         self._knots = {name: table[name].astype(np.int64) for name in table if name.endswith(".knots")}
+
+    def with_coarse(self, coarse: Coarse) -> Prior:
+        """The same, with another entropy model of the coarse symbols."""
+        other = copy.copy(self)
+        other._coarse = coarse
+        return other
 
     def walk(
         self, size: tuple[int, int], quality: int
@@ -92,7 +114,8 @@ class Prior:
         Returns:
             The coarse symbols, (channels, rows, columns) int32, and the fine ones, with twice the rows and columns.
         """
-        coarse = yield from self._level("coarse", size, quality, None)
+        walk = self._coarse.walk(size, quality) if self._coarse else self._level("coarse", size, quality, None)
+        coarse = yield from walk
         fine = yield from self._level("fine", (2 * size[0], 2 * size[1]), quality, self._hints(coarse))
         return coarse, fine
 
@@ -140,8 +163,7 @@ class Prior:
                 if moved is not None:
                     part[0] += moved[row::2, column::2, group::4].transpose(2, 0, 1)
         means, scales = (np.concatenate([values[kind].ravel() for values in found]) for kind in range(2))
-        scales = _rounded(scales, FACTOR_BITS - SCALE_BITS) - LEAST_SCALE
-        return _rounded(means, FACTOR_BITS - MEAN_BITS), np.clip(scales, 0, SCALES - 1)
+        return means_and_scales(means, scales)
 
     def _hidden(
         self, name: str, seen: np.ndarray, hints: np.ndarray | None, quality: int, strip: tuple[int, int]
@@ -159,29 +181,25 @@ class Prior:
         if hints is not None:
             first += product[f"{name}.first_hints"].inside(_rows(hints, above - 1, below + 1))
         # Outside the picture there are no activations, which is not what the first product makes of zeros.
-        around = _rows(_activations(first), top - 1 - above, end + 1 - above)
-        hidden = _activations(product[f"{name}.second"].inside(around))
+        around = _rows(activations(first), top - 1 - above, end + 1 - above)
+        hidden = activations(product[f"{name}.second"].inside(around))
         return hidden, of_known("linear", top, end) if f"{name}.linear" in product else None
 
     def _hints(self, coarse: np.ndarray) -> np.ndarray:
         """What the coarse symbols say of the fine ones: (2·rows, 2·columns, hints) float32 of whole numbers."""
         most = MOST_SYMBOL["coarse"]
         seen = np.clip(coarse, -most, most).astype(np.float32).transpose(1, 2, 0)
-        spread = _activations(self._products["spread"](seen))
-        hints = _activations(self._products["hints"](spread))
+        spread = activations(self._products["spread"](seen))
+        hints = activations(self._products["hints"](spread))
         rows, columns, channels = hints.shape
         hints = hints.reshape(rows, columns, channels // 4, 2, 2)  # as PyTorch's pixel_shuffle orders them
         return hints.transpose(0, 3, 1, 4, 2).reshape(2 * rows, 2 * columns, channels // 4)
 
     def _at(self, name: str, quality: int) -> np.ndarray:
-        knots = self._knots[name]
-        low = min(quality // SUBSTEPS, len(knots) - 2)
-        share = quality - low * SUBSTEPS
-        between = knots[low] * (SUBSTEPS - share) + knots[low + 1] * share
-        return between << (FACTOR_BITS - BIAS_BITS - SUBSTEPS.bit_length() + 1)
+        return at_knots(self._knots[name], quality)
 
 
-class _Product:
+class Product:
     """A convolution with zeros around the picture, in whole numbers; its result has 30 bits behind the point."""
 
     def __init__(self, table: dict[str, np.ndarray], name: str) -> None:
@@ -194,7 +212,12 @@ class _Product:
         if np.abs(self._matrix).sum(0).max() * most_input(name) >= EXACT:
             raise ValueError(f"The sums of {name} could reach 2²⁴; make its weights again with a larger scale.")
 
-    def only(self, outputs: np.ndarray) -> _Product:
+    @property
+    def inputs(self) -> int:
+        """How many values make a position's output."""
+        return len(self._matrix)
+
+    def only(self, outputs: np.ndarray) -> Product:
         """The same product with some of its outputs."""
         part = copy.copy(self)
         part._matrix = np.ascontiguousarray(self._matrix[:, outputs])
@@ -220,16 +243,20 @@ class _Product:
         for top in range(0, rows, strip):
             end = min(rows, top + strip)
             shifted = [padded[top + y : end + y, x : x + columns] for y in range(self._side) for x in range(self._side)]
-            sums = np.concatenate(shifted, -1).reshape(-1, len(self._matrix)) @ self._matrix
             part = result[top:end]
-            np.multiply(sums.reshape(part.shape), self._factors, out=part, dtype=np.int64, casting="unsafe")
-            part += self._bias
+            self.of(np.concatenate(shifted, -1).reshape(-1, self.inputs), part.reshape(-1, len(self._factors)))
         return result
+
+    def of(self, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """(n, inputs) float32 of whole numbers -> (n, outputs) int64, in ``out`` where that is given."""
+        out = np.multiply(values @ self._matrix, self._factors, out=out, dtype=np.int64, casting="unsafe")
+        out += self._bias
+        return out
 
 
 def most_input(name: str) -> int:
     """The largest magnitude that enters the product called ``name``."""
-    if name.endswith((".first", ".linear")) or name == "spread":
+    if name.endswith((".first", ".linear", ".around", ".own")) or name == "spread":
         return MOST_SYMBOL["fine" if name.startswith("fine") else "coarse"]
     return MOST_ACTIVATION
 
@@ -245,16 +272,30 @@ def _outputs(channels: int, group: int) -> np.ndarray:
     return np.concatenate([np.arange(group, channels, 4), np.arange(channels + group, 2 * channels, 4)])
 
 
-def _activations(values: np.ndarray) -> np.ndarray:
+def at_knots(knots: np.ndarray, quality: int) -> np.ndarray:
+    """What depends on the quality, (channels,) int64 with 30 bits behind the point: linear between the knots."""
+    low = min(quality // SUBSTEPS, len(knots) - 2)
+    share = quality - low * SUBSTEPS
+    between = knots[low] * (SUBSTEPS - share) + knots[low + 1] * share
+    return between << (FACTOR_BITS - BIAS_BITS - SUBSTEPS.bit_length() + 1)
+
+
+def means_and_scales(means: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As :class:`Expected` has them, from sums with 30 bits behind the point, which are used up."""
+    scales = dropped(scales, FACTOR_BITS - SCALE_BITS) - LEAST_SCALE
+    return dropped(means, FACTOR_BITS - MEAN_BITS), np.clip(scales, 0, SCALES - 1)
+
+
+def activations(values: np.ndarray) -> np.ndarray:
     """Whole numbers as float32 of int64 sums, which are used up."""
-    rounded = _rounded(values, FACTOR_BITS - ACTIVATION_BITS)
+    rounded = dropped(values, FACTOR_BITS - ACTIVATION_BITS)
     return np.clip(rounded, 0, MOST_ACTIVATION, out=rounded).astype(np.float32)
 
 
-def _rounded(values: np.ndarray, dropped: int) -> np.ndarray:
+def dropped(values: np.ndarray, bits: int) -> np.ndarray:
     """``values`` without their last bits, in their place."""
-    values += 1 << (dropped - 1)
-    values >>= dropped
+    values += 1 << (bits - 1)
+    values >>= bits
     return values
 
 

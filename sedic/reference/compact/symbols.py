@@ -36,7 +36,7 @@ def write(latents: Latents, weights: Latents, prior: Prior, distribution: Distri
         wanted, worth = latents[level][expected.places], weights[level][expected.channels]
         symbols = np.zeros(len(wanted), np.int64)
         for part in _parts(expected, distribution):
-            middles, widths = distribution.widths(expected.means[part], expected.scales[part])
+            middles, widths = distribution.widths(*expected.of(part))
             symbols[part] = chosen = _choose(wanted[part], worth[part], middles, widths)
             kinds = np.clip(chosen - middles + REACH, 0, KINDS - 1)
             encoder.symbols(kinds, widths)
@@ -62,7 +62,7 @@ def read(data: bytes, size: tuple[int, int], prior: Prior, distribution: Distrib
     def code(expected: Expected) -> np.ndarray:
         symbols = np.zeros(len(expected.means), np.int64)
         for part in _parts(expected, distribution):
-            middles, widths = distribution.widths(expected.means[part], expected.scales[part])
+            middles, widths = distribution.widths(*expected.of(part))
             kinds = decoder.symbols(widths).astype(np.int64)
             found = middles + kinds - REACH
             for index in np.flatnonzero((kinds == 0) | (kinds == KINDS - 1)).tolist():
@@ -80,7 +80,7 @@ def read(data: bytes, size: tuple[int, int], prior: Prior, distribution: Distrib
 
 def _parts(expected: Expected, distribution: Distribution) -> Iterator[np.ndarray]:
     """Indices of a pass's symbols that are coded, so many at a time that memory is bounded; part of the format."""
-    indices = np.flatnonzero(~distribution.sure(expected.means, expected.scales))
+    indices = np.flatnonzero(~distribution.sure(expected.means, expected.scales, expected.zeros))
     for start in range(0, len(indices), AT_ONCE):
         yield indices[start : start + AT_ONCE]
 

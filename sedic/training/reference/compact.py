@@ -1,4 +1,7 @@
-"""Trains the ``compact`` reference codec: transforms and entropy model together, one model for all qualities."""
+"""Trains the ``compact`` reference codec: transforms and entropy model together, one model for all qualities.
+
+What this makes is ``compact-1``; :mod:`.written` learns from it what ``compact`` has beyond.
+"""
 
 from __future__ import annotations
 

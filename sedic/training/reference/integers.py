@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ...bitstream.coder import WHOLE
 from ...reference.compact.distribution import FARTHEST
+from ...reference.compact.hierarchy import GROUPS, LEAST_ZERO, LEVEL, SETS, SIDE, ZERO_BITS, ZEROS
 from ...reference.compact.prior import (
     ACTIVATION_BITS,
     BIAS_BITS,
@@ -21,6 +24,9 @@ from ...reference.compact.prior import (
 )
 from ...reference.compact.transforms import COARSE, FINE
 from .prior import UNITS, Prior, Step
+
+if TYPE_CHECKING:
+    from .hierarchy import Hierarchy
 
 LARGEST = 127  # of an 8-bit weight
 CHANNELS = {"coarse": COARSE, "fine": FINE}
@@ -86,6 +92,40 @@ def with_whole_weights(prior: Prior) -> dict[str, Tensor]:
     return parameters
 
 
+def of_hierarchy(model: Hierarchy) -> dict[str, np.ndarray]:
+    """The table of :class:`sedic.reference.compact.hierarchy.Hierarchy`."""
+    table: dict[str, np.ndarray] = {}
+    symbol, activation, state = 1 / UNITS[LEVEL], 2.0**-ACTIVATION_BITS, model.state_dict()
+    for number in range(len(SETS)):
+        ours, name = f"sets.{number}", f"set{number}"
+        if f"{ours}.first.weight" in state:
+            around = torch.cat([state[f"{ours}.first.weight"], state[f"{ours}.linear.weight"]])
+            _product(table, f"{name}.around", around.unflatten(1, (-1, SIDE, SIDE)), None, symbol)
+        for index in range(len(GROUPS)):
+            ours, name = f"sets.{number}.groups.{index}", f"set{number}.group{index}"
+            if f"{ours}.own.weight" in state:
+                own = torch.cat([state[f"{ours}.own.weight"], state[f"{ours}.own_linear.weight"]])
+                _product(table, f"{name}.own", own[:, :, None, None], None, symbol)
+            for kind in ("second", "last"):
+                weight, bias = state[f"{ours}.{kind}.weight"], state.get(f"{ours}.{kind}.bias")
+                _product(table, f"{name}.{kind}", weight[:, :, None, None], bias, activation)
+            for kind in ("first", "last"):
+                table[f"{name}.{kind}.knots"] = _fixed(state[f"{ours}.quality_{kind}.values"])
+    return table
+
+
+def with_whole_rows(model: Hierarchy) -> dict[str, Tensor]:
+    """The parameters of ``model`` as :func:`of_hierarchy` rounds them, with the gradient of the unrounded."""
+    parameters: dict[str, Tensor] = dict(model.named_parameters())
+    for name, weight in parameters.items():
+        kind = name.removesuffix(".weight").rpartition(".")[2]
+        if kind in ("first", "linear", "own", "own_linear", "second", "last"):
+            stored = {"first": "around", "linear": "around", "own_linear": "own"}.get(kind, kind)
+            whole = torch.mul(*whole_weights(weight.detach()[:, :, None, None], most_input(f"{LEVEL}.{stored}")))
+            parameters[name] = weight + (whole[:, :, 0, 0] - weight).detach()
+    return parameters
+
+
 def _split(weight: Tensor, channels: int) -> tuple[Tensor, ...]:
     """One convolution over symbols and hints as one over each."""
     return weight.split([channels, weight.shape[1] - channels], 1)
@@ -136,6 +176,19 @@ def distributions() -> np.ndarray:
     scales = 2.0 ** ((np.arange(SCALES) + LEAST_SCALE) / (1 << SCALE_BITS))
     off = np.arange(FARTHEST + 1) / (1 << MEAN_BITS)
     return np.rint(WHOLE / (1 + np.exp(-off / scales[:, None]))).astype(np.int32)
+
+
+def shares() -> np.ndarray:
+    """Of zeros beside a distribution, in 2⁻²⁴, for each index that :mod:`sedic.reference.compact.hierarchy` has."""
+    logits = (np.arange(ZEROS) + LEAST_ZERO) / (1 << ZERO_BITS)
+    return np.rint(WHOLE / (1 + np.exp(-logits))).astype(np.int32)
+
+
+def written_package(model: Hierarchy, synthesis: nn.Module) -> dict[str, np.ndarray]:
+    """All tensors of the file that :mod:`.written` makes: coarse entropy model, its table of zeros, synthesis."""
+    tensors = {f"hierarchy.{name}": value for name, value in of_hierarchy(model).items()}
+    tensors |= {f"synthesis.{name}": value for name, value in rows(synthesis).items()}
+    return tensors | {"table.shares": shares()}
 
 
 def package(transforms: nn.Module, prior: Prior, trade_offs: np.ndarray) -> dict[str, np.ndarray]:
