@@ -86,7 +86,7 @@ def _add_reference(commands: Any) -> None:
     add("--only", nargs="+", choices=reference.PARTS, default=plain.only, metavar="PART",
         help=f"some of {', '.join(reference.PARTS)}; the others are printed as far as they are kept")  # fmt: skip
     add("--codecs", nargs="+", metavar="NAME", help="default: all, without those that search for long")
-    add("--slow", action="store_true", help="also av1-slow and compact-slow")
+    add("--slow", action="store_true", help="also av1-slow, compact-slow and compact-1")
     add("--weights", type=Path, metavar="DIR", help="holds cheng2020-attn/q1.pth …, which is then compared, too")
     add("--pictures", type=int, metavar="N", help="the first ones only")
     add("--matrix-pictures", type=int, metavar="N", help="the first ones only, in the matrix, which is slow")

@@ -1,9 +1,10 @@
 """Proof that a file is the same on every machine: files of 26 photographs, and what each must decode to.
 
 ``files/*.sedic`` are the 16 Kodak pictures and 10 crops of CLIC 2025 that the measurements use, with their words and
-masks; ``table.json`` has their bytes, their sections, and the hashes of their words, masks and the reference's whole
-numbers, as another machine read them. ``sedic verify`` reads all of them again; with ``--write`` it writes them again,
-too. Pixels are not in the table: a decoder's floats may differ in the last bit.
+masks: Kodak's by the codec ``compact-1`` and an older coder of words, CLIC's by what is the default now. ``table.json``
+has their bytes, their sections, and the hashes of their words, masks and the reference's whole numbers, as another
+machine read them. ``sedic verify`` reads all of them again; with ``--write`` it writes them again, too. Pixels are not
+in the table: a decoder's floats may differ in the last bit.
 
 ``python -m sedic.proof`` makes the table anew, after new files.
 """

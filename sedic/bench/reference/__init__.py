@@ -37,7 +37,7 @@ class Options:
         out: keeps all results, the plot and the sheet.
         only: some of :data:`PARTS`; the others are printed as far as they are kept.
         codecs: names; None takes all that there are.
-        slow: also those that search for long, ``av1-slow`` and ``compact-slow``.
+        slow: also ``av1-slow`` and ``compact-slow``, which search for long, and ``compact-1``.
         weights: folder with ``cheng2020-attn/q1`` and so on; None leaves that codec out of the rates.
         pictures: how many of the folder, by name; None takes all.
         matrix_pictures: how many of these the matrix takes; None takes all, which needs half an hour.

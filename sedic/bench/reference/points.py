@@ -30,8 +30,7 @@ RIVALS: dict[str, Callable[[], Rival]] = {"hevc": Hevc, "jxl": JpegXl}
 TARGET = 18
 TARGETS = (TARGET, 10, 40, 24, 14)
 """Thousandths of a bit per pixel, in the order in which they are measured."""
-SLOW, PAPERS = ("av1-slow", "compact-slow"), "cheng2020-attn"
-FORMER = "compact-1"  # nothing is written by it any more
+RARE, PAPERS = ("av1-slow", "compact-slow", "compact-1"), "cheng2020-attn"
 _FEW = 8  # qualities, among which no rate can be met
 _TRIES = 6  # qualities for one rate
 _SHARES = (1.02, 1.04, 1.06)  # of the budget, for a codec that stays below: until it comes near enough
@@ -91,7 +90,7 @@ class Task:
 
 def names(slow: bool, weights: Path | None) -> tuple[str, ...]:
     """All codecs that are compared, our own first; ``slow`` and ``weights`` say whether two of them are."""
-    left_out = {FORMER} | (set() if slow else set(SLOW))
+    left_out = set() if slow else set(RARE)
     left_out |= {PAPERS} - ({PAPERS} if weights else set())
     own = sorted(set(codec_names()) - left_out, key=lambda name: (name != "compact", name))
     return *own, *RIVALS

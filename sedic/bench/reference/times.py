@@ -120,6 +120,6 @@ def sizes_table(found: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def codecs(names: Sequence[str], papers: bool) -> list[str]:
     """Of the compared ones those of the package, and the paper's where CompressAI is installed."""
-    from .points import RIVALS, SLOW
+    from .points import RARE, RIVALS
 
-    return [name for name in names if name not in (*RIVALS, *SLOW, PAPERS)] + [PAPERS] * papers
+    return [name for name in names if name not in (*RIVALS, *RARE, PAPERS)] + [PAPERS] * papers

@@ -212,11 +212,11 @@ def _first_weights() -> Weights:
     from .transforms import Transforms
 
     with _usable(WEIGHTS) as file:
-        parts, digest = _parts(file), _digest(file)
+        parts = _parts(file)
         transforms, prior = _network(Transforms, parts["transforms"]), Prior(parts["prior"])
         distribution, trade_offs = Distribution(parts["table"]["distribution"]), parts["table"]["trade_offs"]
         beyond = trade_offs[-1] * (trade_offs[-1] / trade_offs[-2]) ** np.arange(1, BEYOND + 1)
-    return Weights(transforms, prior, distribution, prior, np.concatenate([trade_offs, beyond]), digest)
+    return Weights(transforms, prior, distribution, prior, np.concatenate([trade_offs, beyond]), _digest(parts))
 
 
 def _with_written(first: Weights) -> Weights:
@@ -225,17 +225,18 @@ def _with_written(first: Weights) -> Weights:
     from .transforms import Synthesis
 
     with _usable(WRITTENS_WEIGHTS) as file:
-        parts, digest = _parts(file), _digest(file, first.digest)
+        parts = _parts(file)
         with torch.inference_mode(False):
             transforms = copy.deepcopy(first.transforms)
         transforms.synthesis = _network(Synthesis, parts["synthesis"])
         prior = first.prior.with_coarse(Hierarchy(parts["hierarchy"]))
         distribution = first.distribution.with_shares(parts["table"]["shares"])
-    return replace(first, transforms=transforms, prior=prior, distribution=distribution, digest=digest)
+    return replace(first, transforms=transforms, prior=prior, distribution=distribution,
+                   digest=_digest(parts, first.digest))  # fmt: skip
 
 
 def _parts(file: Any) -> dict[str, dict[str, np.ndarray]]:
-    """A file's arrays: what is called ``part.name`` as ``name`` in ``part``."""
+    """A file's arrays, in the order of their names: what is called ``part.name`` as ``name`` in ``part``."""
     parts: dict[str, dict[str, np.ndarray]] = {}
     for name in sorted(file.keys()):
         part, _, inner = name.partition(".")
@@ -243,11 +244,11 @@ def _parts(file: Any) -> dict[str, dict[str, np.ndarray]]:
     return parts
 
 
-def _digest(file: Any, before: bytes = b"") -> bytes:
-    """SHA-256 over what stands before and a file's arrays, in the order of their names."""
+def _digest(parts: dict[str, dict[str, np.ndarray]], before: bytes = b"") -> bytes:
+    """SHA-256 over what stands before and a file's arrays, in their order."""
     digest = hashlib.sha256(before)
-    for name in sorted(file.keys()):
-        digest.update(file.get_tensor(name).tobytes())
+    for array in chain.from_iterable(part.values() for part in parts.values()):
+        digest.update(array.tobytes())
     return digest.digest()
 
 

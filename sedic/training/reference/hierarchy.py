@@ -89,8 +89,10 @@ class Hierarchy(nn.Module):
         small = symbols.clamp(-most, most) / unit
         known, total = torch.zeros_like(small), symbols.new_zeros(len(symbols))
         for each, lattices in zip(self.sets, SETS, strict=True):
+            assert isinstance(each, Set)
             here = torch.cat([_at(small, lattice) for lattice in lattices], 1)
-            around = torch.cat([_windows(known, lattice) for lattice in lattices], 1)
+            seen = [_windows(known, lattice) for lattice in lattices] if each.first is not None else []
+            around = torch.cat(seen, 1) if seen else None
             mean, scale, zero = each(around, here, quality)
             whole = torch.cat([_at(symbols, lattice) for lattice in lattices], 1)
             total = total + bits(whole, mean * unit, scale, zero).sum((1, 2))
