@@ -24,6 +24,7 @@ from sedic.training.reference import written as training
 from sedic.training.reference.hierarchy import Hierarchy as FloatHierarchy
 from sedic.training.reference.hierarchy import start
 from sedic.training.reference.integers import distributions, of_hierarchy, shares, with_whole_rows
+from tests.reference.opinions import opinionated
 
 SIZES = [(1, 1), (1, 6), (5, 3), (9, 14)]
 
@@ -32,14 +33,7 @@ SIZES = [(1, 1), (1, 6), (5, 3), (9, 14)]
 def network() -> FloatHierarchy:
     """Networks that expect something of everything."""
     torch.manual_seed(0)
-    network = FloatHierarchy()
-    with torch.no_grad():
-        for name, p in network.named_parameters():
-            if "last.weight" in name or "linear.weight" in name:
-                p.normal_(0, 0.03)
-            elif "quality" in name:
-                p.normal_(0, 0.2)
-    return network.requires_grad_(False)
+    return opinionated(FloatHierarchy(), 0.03, 0.2)
 
 
 @pytest.fixture(scope="module")

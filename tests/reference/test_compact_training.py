@@ -19,20 +19,14 @@ from sedic.training.reference import compact as reference
 from sedic.training.reference.integers import distributions, floats, integers, with_whole_weights
 from sedic.training.reference.prior import Prior as FloatPrior
 from sedic.training.reference.prior import bits, pass_masks
+from tests.reference.opinions import opinionated
 
 
 @pytest.fixture(scope="module")
 def prior() -> FloatPrior:
     """Networks that expect something of everything."""
     torch.manual_seed(0)
-    prior = FloatPrior()
-    with torch.no_grad():
-        for name, p in prior.named_parameters():
-            if "last.weight" in name or "linear.weight" in name:
-                p.normal_(0, 0.05)
-            elif "quality" in name:
-                p.normal_(0, 0.3)
-    return prior.requires_grad_(False)
+    return opinionated(FloatPrior(), 0.05, 0.3)
 
 
 @pytest.fixture(scope="module")

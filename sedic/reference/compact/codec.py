@@ -220,15 +220,11 @@ def _first_weights() -> Weights:
 
 
 def _with_written(first: Weights) -> Weights:
-    import torch
-
     from .transforms import Synthesis
 
     with _usable(WRITTENS_WEIGHTS) as file:
         parts = _parts(file)
-        with torch.inference_mode(False):
-            transforms = copy.deepcopy(first.transforms)
-        transforms.synthesis = _network(Synthesis, parts["synthesis"])
+        transforms = first.transforms.with_synthesis(_network(Synthesis, parts["synthesis"]))
         prior = first.prior.with_coarse(Hierarchy(parts["hierarchy"]))
         distribution = first.distribution.with_shares(parts["table"]["shares"])
     return replace(first, transforms=transforms, prior=prior, distribution=distribution,

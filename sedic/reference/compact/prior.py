@@ -4,9 +4,10 @@ Small convolutional networks foretell mean and scale of every symbol from those 
 integers with a scale a row, activations integers of 8 bits; matrix products run in float32 over whole numbers whose
 sums stay below 2²⁴, which float32 holds exactly in any order of summation.
 
-Both latents are coded in four passes. Positions are of four phases, by the parity of row and column, channels of four
-groups, by their number modulo 4; pass t codes, at positions of phase p, group p XOR ``TURNS[t]``: every pass sees a
-quarter more of each position and of its neighbours (Li, Li and Lu 2023).
+Both latents are coded in four passes (the coarse one of ``compact`` otherwise: :mod:`.hierarchy`). Positions are of
+four phases, by the parity of row and column, channels of four groups, by their number modulo 4; pass t codes, at
+positions of phase p, group p XOR ``TURNS[t]``: every pass sees a quarter more of each position and of its neighbours
+(Li, Li and Lu 2023).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ residual network, which starts at zero: training begins with a sound transform c
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -171,6 +172,12 @@ class Transforms(nn.Module):
         # Natural logarithms of 1 / step and of the step.
         self.divide_coarse, self.divide_fine = Knots(COARSE), Knots(FINE)
         self.multiply_coarse, self.multiply_fine = Knots(COARSE), Knots(FINE)
+
+    def with_synthesis(self, synthesis: nn.Module) -> Transforms:
+        """The same with another synthesis; all else is shared."""
+        other = copy.copy(self)
+        other._modules = self._modules | {"synthesis": synthesis}
+        return other
 
     def latents(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures in the transforms' unit to latents in steps, unrounded."""

@@ -31,9 +31,13 @@ class ScaledCrops:
 
     def __iter__(self) -> Iterator[Tensor]:
         """Batches (N, 3, size, size) float32 in the transforms' unit."""
+        return map(to_unit, self.pixels())
+
+    def pixels(self) -> Iterator[np.ndarray]:
+        """The same as pixels, (N, size, size, 3) uint8."""
         while True:
             chosen = self.random.choice(len(self.pictures), self.batch, p=self.weights)
-            yield to_unit(np.stack([self._crop(self.pictures[index]) for index in chosen]))
+            yield np.stack([self._crop(self.pictures[index]) for index in chosen])
 
     def _crop(self, picture: np.ndarray) -> np.ndarray:
         short = min(picture.shape[:2])

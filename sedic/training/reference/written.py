@@ -29,7 +29,7 @@ from ..data import Picture, split
 from ..device import CPU, Device
 from ..loop import Run
 from ..muon import Muon
-from .compact import loss_shares, shares, trade_off
+from .compact import distortion, loss_shares, shares, trade_off
 from .crops import ScaledCrops, to_unit
 from .hierarchy import Hierarchy, start
 from .integers import with_whole_rows, written_package
@@ -94,16 +94,15 @@ class Written:
 def written(pictures: list[Picture], folder: Path, qualities: np.ndarray, config: Config) -> Written:
     """A crop for each of the qualities, (n,) in steps of 1/8, encoded; what is in the folder is taken as it is."""
     if not (folder / "fine.npy").is_file():
-        side, random = config.crop, iter(ScaledCrops(
-            [p.pixels(config.longest_short_side) for p in pictures], config.crop, 1, config.seed))  # fmt: skip
+        side, whole = config.crop, [p.pixels(config.longest_short_side) for p in pictures]
+        crops = ScaledCrops(whole, side, 1, config.seed).pixels()
         folder.mkdir(parents=True, exist_ok=True)
-        codec, pixels = CompactFirst(), np.lib.format.open_memmap(
-            folder / "pixels.npy", "w+", np.uint8, (len(qualities), side, side, 3))  # fmt: skip
+        shape, codec = (len(qualities), side, side, 3), CompactFirst()
+        pixels = np.lib.format.open_memmap(folder / "pixels.npy", "w+", np.uint8, shape)
         found: tuple[list[np.ndarray], ...] = ([], [])
         for index in track(range(len(qualities)), "crops"):
-            pixels[index] = (next(random)[0] * PIXEL + 127.5).round().byte().permute(1, 2, 0).numpy()
-            quality = int(qualities[index]) + 1
-            data = codec.encode(np.ascontiguousarray(pixels[index]), quality)
+            (pixels[index],), quality = next(crops), int(qualities[index]) + 1
+            data = codec.encode(pixels[index], quality)
             for symbols, kept in zip(codec.symbols(data, (side, side), quality), found, strict=True):
                 kept.append(np.clip(symbols, -127, 127).astype(np.int8))
         pixels.flush()
@@ -169,9 +168,7 @@ def learn_synthesis(crops: Written, held_out: Written, out: Path, config: Config
         return {"error": (worth * error_to(x, SHARE)(picture)).sum() / config.crop**2}
 
     def validate(average: Any) -> dict[str, float]:
-        averaged = copy.copy(transforms)
-        averaged._modules = transforms._modules | {"synthesis": average}
-        return errors_of(averaged, held_out, device)
+        return errors_of(transforms.with_synthesis(average), held_out, device)
 
     run.train(losses, validate, every_minutes=4.0)
     return device.home(run.average)
@@ -198,8 +195,7 @@ def errors_of(transforms: Transforms, crops: Written, device: Device = CPU) -> d
             coarse, fine = (device.batch(crops.symbols(chosen, level)) for level in range(2))
             picture = transforms.pictures(coarse, fine, device.batch(crops.qualities(chosen))).float()
             errors.append(error_to(x, SHARE)(picture) / x[0].numel() * PIXEL**2)
-            mean = ((picture.clamp(-limit, limit) - x) * PIXEL).square().mean((1, 2, 3))
-            values.append(10 * (255**2 / mean).log10())
+            values.append(10 * (255**2 / distortion(picture.clamp(-limit, limit), x, 0)).log10())
         figures[f"psnr{shown}"], figures[f"error{shown}"] = (torch.cat(v).mean().item() for v in (values, errors))
     return figures
 
